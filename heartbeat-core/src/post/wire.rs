@@ -1,0 +1,257 @@
+//! The shapes of a line, before anything in it is checked.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+
+use super::shortened;
+use crate::error::{Error, Result};
+
+/// A post, whichever form it came in.
+pub(super) struct Post<'a> {
+    pub(super) id: Value<'a>,
+    /// The whole text.
+    pub(super) text: Value<'a>,
+    pub(super) created_at: Value<'a>,
+    /// The task of the flat form.
+    pub(super) task: Value<'a>,
+    /// The tags of the rules that matched.
+    pub(super) tags: Vec<Value<'a>>,
+}
+
+/// Finds the post in a line.
+pub(super) fn read(line: &str) -> Result<Post<'_>> {
+    let Object(message) =
+        serde_json::from_str::<Object<Message<'_>>>(line).map_err(|error| refused(&error))?;
+    let rules = message.matching_rules.unwrap_or_default();
+    let tags = rules.into_iter().map(|Object(rule)| rule.tag);
+    let data = match message.data {
+        Some(Object(data)) => data,
+        None if matches!(message.text, Value::Missing) => return Err(not_a_post(line)),
+        None => Data {
+            id: message.id,
+            text: message.text,
+            created_at: message.created_at,
+            note_tweet: message.note_tweet,
+            note_post: message.note_post,
+        },
+    };
+    Ok(Post {
+        id: data.id,
+        // The `text` of a long post is only its beginning.
+        text: match data.note_tweet.or(data.note_post) {
+            Some(Object(note)) if !matches!(note.text, Value::Missing) => note.text,
+            _ => data.text,
+        },
+        created_at: data.created_at,
+        task: message.task,
+        tags: tags.filter(|tag| !matches!(tag, Value::Missing)).collect(),
+    })
+}
+
+/// A line: an envelope around `data`, or the fields of a flat post.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    data: Option<Object<Data<'a>>>,
+    #[serde(borrow)]
+    matching_rules: Option<Vec<Object<Rule<'a>>>>,
+    #[serde(borrow, default)]
+    task: Value<'a>,
+    // Not a flattened `Data`, which serde would read into a buffer first.
+    #[serde(borrow, default)]
+    id: Value<'a>,
+    #[serde(borrow, default)]
+    text: Value<'a>,
+    #[serde(borrow, default)]
+    created_at: Value<'a>,
+    #[serde(borrow)]
+    note_tweet: Option<Object<Note<'a>>>,
+    #[serde(borrow)]
+    note_post: Option<Object<Note<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow, default)]
+    id: Value<'a>,
+    #[serde(borrow, default)]
+    text: Value<'a>,
+    #[serde(borrow, default)]
+    created_at: Value<'a>,
+    #[serde(borrow)]
+    note_tweet: Option<Object<Note<'a>>>,
+    #[serde(borrow)]
+    note_post: Option<Object<Note<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Rule<'a> {
+    #[serde(borrow, default)]
+    tag: Value<'a>,
+}
+
+#[derive(Deserialize)]
+struct Note<'a> {
+    #[serde(borrow, default)]
+    text: Value<'a>,
+}
+
+/// The value of a field of any type, so that a wrong one is told with the field's name.
+#[derive(Default)]
+pub(super) enum Value<'a> {
+    /// The field is not there or `null`.
+    #[default]
+    Missing,
+    Text(Cow<'a, str>),
+    Integer(i64),
+    /// Anything else, in words.
+    Other(&'static str),
+}
+
+impl<'a> Value<'a> {
+    /// The string that it must be.
+    pub(super) fn into_text(self, field: &'static str) -> Result<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Ok(text),
+            other => Err(other.mistaken(field, "a string")),
+        }
+    }
+
+    /// The error of a field that is not there or holds something else than it `needs`.
+    pub(super) fn mistaken(&self, field: &'static str, needs: &str) -> Error {
+        let error = match self {
+            Self::Missing => Error::invalid("the post lacks a field"),
+            Self::Text(text) => Error::invalid(format!(
+                "the field needs {needs}, not {:?}",
+                shortened(text)
+            )),
+            Self::Integer(value) => Error::invalid(format!("the field needs {needs}, not {value}")),
+            Self::Other(found) => Error::invalid(format!("the field needs {needs}, not {found}")),
+        };
+        error.with("field", field)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+const BEYOND: &str = "a fraction or a number beyond signed 64 bits";
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Value::Integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(i64::try_from(value).map_or(Value::Other(BEYOND), Value::Integer))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Value::Other(BEYOND))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Value::Other("a boolean"))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Value::Missing)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq)?;
+        Ok(Value::Other("an array"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(map)?;
+        Ok(Value::Other("an object"))
+    }
+}
+
+/// A struct that is written as an object. Derived structs alone also take an array of their fields.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+/// A line that has not the shape of any message.
+fn refused(error: &serde_json::Error) -> Error {
+    let what = match error.classify() {
+        Category::Eof => "the JSON is cut short",
+        Category::Data => "the line is not a post",
+        Category::Syntax | Category::Io => "the line is not JSON",
+    };
+    // The column goes into the context; a wrong value stands in the message in full.
+    let said = error.to_string();
+    let said = said
+        .rsplit_once(" at line ")
+        .map_or(&*said, |(said, _)| said);
+    Error::invalid(format!("{what}: {}", shortened(said))).with("column", error.column())
+}
+
+/// The error for a message of another kind, telling what it is.
+fn not_a_post(line: &str) -> Error {
+    #[derive(Deserialize)]
+    struct Notice {
+        errors: Vec<Object<Problem>>,
+    }
+    #[derive(Deserialize)]
+    struct Problem {
+        title: String,
+        detail: Option<String>,
+    }
+    if let Ok(Notice { errors }) = serde_json::from_str(line)
+        && let Some(Object(Problem { title, detail })) = errors.into_iter().next()
+    {
+        let said = title + &detail.map_or_else(String::new, |detail| format!(": {detail}"));
+        return Error::invalid("the stream reported an error").with("error", shortened(&said));
+    }
+    let keys: BTreeMap<Cow<'_, str>, IgnoredAny> = serde_json::from_str(line).unwrap_or_default();
+    let keys: Vec<&str> = keys.keys().map(AsRef::as_ref).collect();
+    Error::invalid("the message has neither `data` nor `text`")
+        .with("fields", shortened(&keys.join(", ")))
+}
