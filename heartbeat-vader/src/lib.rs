@@ -1,0 +1,6 @@
+#![doc = include_str!("../README.md")]
+
+mod analyzer;
+mod scores;
+
+pub use analyzer::VaderAnalyzer;
