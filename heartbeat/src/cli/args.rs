@@ -1,0 +1,193 @@
+//! The flags that several commands share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use heartbeat::config::{Config, SourceConfig};
+use heartbeat_core::{Error, Result};
+use jiff::fmt::friendly::SpanParser;
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "General")]
+pub(crate) struct GlobalArgs {
+    /// The config file [default: heartbeat.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "HEARTBEAT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Tell more; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Tell only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// How log lines are written, on the standard error
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "HEARTBEAT_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Flags that choose the source.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Source")]
+pub(crate) struct SourceArgs {
+    /// Where posts come from: `fake`, `jsonl:FILE`, `jsonl:-` for the standard input [default: fake]
+    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_SOURCE")]
+    source: Option<String>,
+    /// The subject of posts that do not name theirs
+    #[arg(long, env = "HEARTBEAT_TASK")]
+    task: Option<String>,
+    /// Fake posts: decides all of them; the same seed, the same posts [default: another each time]
+    #[arg(long, env = "HEARTBEAT_SEED")]
+    seed: Option<u64>,
+    /// Fake posts: how many [default: without end]
+    #[arg(long)]
+    count: Option<u64>,
+    /// Fake posts: how many a second; 0 is as many as there can be [default: 5]
+    #[arg(long, value_name = "PER_SECOND")]
+    rate: Option<f64>,
+}
+
+impl SourceArgs {
+    /// Lays the flags over the config.
+    pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
+        if let Some(address) = &self.source {
+            config.set_source(address)?;
+        }
+        let mut source = config.source()?;
+        if let Some(task) = &self.task {
+            source.set_task(task);
+        }
+        match &mut source {
+            SourceConfig::Fake(fake) => {
+                fake.seed = self.seed.or(fake.seed);
+                fake.count = self.count.or(fake.count);
+                fake.rate = self.rate.unwrap_or(fake.rate);
+            }
+            other if self.seed.is_some() || self.count.is_some() || self.rate.is_some() => {
+                return Err(
+                    Error::misconfigured("--seed, --count and --rate are for fake posts")
+                        .with("source", other)
+                        .hint("Leave them out, or choose `--source fake`."),
+                );
+            }
+            _ => {}
+        }
+        config.source = Some(source);
+        Ok(())
+    }
+}
+
+/// The flag that chooses the bus.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Bus")]
+pub(crate) struct BusArgs {
+    /// What carries messages: `memory`, `sqlite:FILE` [default: sqlite:heartbeat.db]
+    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_BUS")]
+    bus: Option<String>,
+}
+
+impl BusArgs {
+    /// Lays the flag over the config.
+    pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
+        self.bus
+            .iter()
+            .try_for_each(|address| config.set_bus(address))
+    }
+}
+
+/// The flag that chooses the analyzer.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Analyzer")]
+pub(crate) struct AnalyzerArgs {
+    /// What tells the mood: `vader` [default: vader]
+    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_ANALYZER")]
+    analyzer: Option<String>,
+}
+
+impl AnalyzerArgs {
+    /// Lays the flag over the config.
+    pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
+        self.analyzer
+            .iter()
+            .try_for_each(|address| config.set_analyzer(address))
+    }
+}
+
+/// The flag that chooses the store.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Store")]
+pub(crate) struct StoreArgs {
+    /// Where moods are kept: `memory`, `sqlite:FILE` [default: sqlite:heartbeat.db]
+    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_STORE")]
+    store: Option<String>,
+}
+
+impl StoreArgs {
+    /// Lays the flag over the config.
+    pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
+        self.store
+            .iter()
+            .try_for_each(|address| config.set_store(address))
+    }
+}
+
+/// Flags that say how stages work.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Stages")]
+pub(crate) struct StageArgs {
+    /// The most messages in one batch [default: 1000]
+    #[arg(long, value_name = "MESSAGES")]
+    batch: Option<usize>,
+    /// The most messages that are worked on at once [default: 4000]
+    #[arg(long, value_name = "MESSAGES")]
+    in_flight: Option<usize>,
+    /// How long a batch that is not full waits for more [default: 0s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    linger: Option<Duration>,
+    /// How long one poll waits for messages [default: 1s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    poll_wait: Option<Duration>,
+    /// How long work in flight may take to finish when told to stop [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    drain: Option<Duration>,
+    /// What the consumer groups' names begin with; one group shares the work [default: heartbeat]
+    #[arg(long, value_name = "NAME", env = "HEARTBEAT_GROUP")]
+    group: Option<String>,
+}
+
+impl StageArgs {
+    /// Lays the flags over the config.
+    pub(crate) fn apply(&self, config: &mut Config) {
+        let stages = &mut config.stages;
+        stages.batch = self.batch.unwrap_or(stages.batch);
+        stages.in_flight = self.in_flight.unwrap_or(stages.in_flight);
+        stages.linger = self.linger.unwrap_or(stages.linger);
+        stages.poll_wait = self.poll_wait.unwrap_or(stages.poll_wait);
+        stages.drain = self.drain.unwrap_or(stages.drain);
+        if let Some(group) = &self.group {
+            stages.group.clone_from(group);
+        }
+    }
+}
+
+/// A duration as people write it: `500ms`, `10s`, `1 minute`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    SpanParser::new()
+        .parse_unsigned_duration(text)
+        .map_err(|error| format!("{error}. Write it as in `500ms`, `10s` or `1m`"))
+}

@@ -1,0 +1,95 @@
+//! What every command is given.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use heartbeat::backend;
+use heartbeat::config::{BusConfig, Config, StoreConfig};
+use heartbeat_core::{Analyzer, Bus, Error, Result, Store};
+use indicatif::MultiProgress;
+
+use crate::cli::args::{AnalyzerArgs, BusArgs, GlobalArgs, LogFormat, StoreArgs};
+
+/// The config file that is read when none is named.
+const CONFIG_FILE: &str = "heartbeat.toml";
+
+/// What every command is given.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The config file that was named.
+    config: Option<PathBuf>,
+    /// Where bars are drawn, so that log lines go above them.
+    pub(crate) progress: MultiProgress,
+    /// Whether a person watches it work.
+    pub(crate) live: bool,
+}
+
+impl Context {
+    pub(crate) fn new(global: &GlobalArgs, progress: MultiProgress) -> Self {
+        Self {
+            config: global.config.clone(),
+            progress,
+            live: !global.quiet
+                && global.log_format == LogFormat::Text
+                && io::stderr().is_terminal(),
+        }
+    }
+
+    /// The config file that is read, if there is one.
+    pub(crate) fn config_file(&self) -> Option<&Path> {
+        match &self.config {
+            Some(named) => Some(named),
+            None => Some(Path::new(CONFIG_FILE)).filter(|file| file.exists()),
+        }
+    }
+
+    /// The config file's settings, to lay flags over.
+    pub(crate) fn config(&self) -> Result<Config> {
+        self.config_file()
+            .map_or_else(|| Ok(Config::default()), Config::read)
+    }
+
+    /// Opens the analyzer that config and flag choose.
+    pub(crate) async fn analyzer(&self, args: &AnalyzerArgs) -> Result<Arc<dyn Analyzer>> {
+        let mut config = self.config()?;
+        args.apply(&mut config)?;
+        backend::open_analyzer(config.analyzer()?).await
+    }
+
+    /// Opens the bus that config and flag choose, one that lasts.
+    pub(crate) async fn bus(&self, args: &BusArgs) -> Result<Arc<dyn Bus>> {
+        let mut config = self.config()?;
+        args.apply(&mut config)?;
+        backend::open_bus(lasting_bus(config.bus()?)?).await
+    }
+
+    /// Opens the store that config and flag choose, one that lasts.
+    pub(crate) async fn store(&self, args: &StoreArgs) -> Result<Arc<dyn Store>> {
+        let mut config = self.config()?;
+        args.apply(&mut config)?;
+        backend::open_store(lasting_store(config.store()?)?).await
+    }
+}
+
+/// Refuses a bus that other processes cannot see.
+pub(crate) fn lasting_bus(config: BusConfig) -> Result<BusConfig> {
+    match config {
+        BusConfig::Memory(_) => Err(Error::misconfigured(
+            "a memory bus holds nothing between processes",
+        )
+        .hint("Choose one that lasts, such as `--bus sqlite:heartbeat.db`; `heartbeat run` can work in memory, as it is one process.")),
+        lasting => Ok(lasting),
+    }
+}
+
+/// Refuses a store that other processes cannot see.
+pub(crate) fn lasting_store(config: StoreConfig) -> Result<StoreConfig> {
+    match config {
+        StoreConfig::Memory => Err(Error::misconfigured(
+            "a memory store holds nothing between processes",
+        )
+        .hint("Choose one that lasts, such as `--store sqlite:heartbeat.db`.")),
+        lasting => Ok(lasting),
+    }
+}

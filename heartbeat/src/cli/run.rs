@@ -1,0 +1,116 @@
+//! `heartbeat run`
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use heartbeat::backend;
+use heartbeat::config::{BusConfig, Config};
+use heartbeat_core::{Idle, Result};
+
+use crate::cli::args::{AnalyzerArgs, BusArgs, SourceArgs, StageArgs, StoreArgs};
+use crate::cli::context::Context;
+use crate::cli::flow::Flow;
+use crate::cli::mood::{Mood, Watched};
+use crate::cli::signals::stop_token;
+use crate::cli::work::{self, Work};
+
+/// Run the whole pipeline in this process: read, score and store
+///
+/// It goes on where the last run stopped. Ctrl-C or SIGTERM finishes what is in flight; a second one
+/// ends at once.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  heartbeat run                                          fake posts into heartbeat.db
+  heartbeat run --source jsonl:tweets.jsonl.gz --task RU-UKR --until-idle
+  heartbeat run --source fake --seed 7 --count 500 --rate 0 --until-idle --json
+  tail -F posts.jsonl | heartbeat run --source jsonl:- --store sqlite:moods.db
+
+A line of input is a post as X's filtered stream gives it,
+  {\"data\":{\"id\":\"20\",\"text\":\"…\",\"created_at\":\"2006-03-21T20:50:14Z\"},\"matching_rules\":[{\"tag\":\"TASK\"}]}
+or a flat one,
+  {\"id\":\"20\",\"text\":\"…\",\"created_at\":\"2006-03-21T20:50:14Z\",\"task\":\"TASK\"}
+A line that is none becomes a dead letter: see `heartbeat dead-letters`.")]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Read the source from its beginning, even if an earlier run has read it
+    #[arg(long, help_heading = "Source")]
+    from_start: bool,
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    analyzer: AnalyzerArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    stages: StageArgs,
+    /// End when the source has ended and all of it is stored
+    #[arg(long, help_heading = "End")]
+    until_idle: bool,
+    /// Write what was done as one JSON object
+    #[arg(long, help_heading = "End")]
+    json: bool,
+}
+
+/// The most messages that a topic in memory holds, unless the config says otherwise: nobody can come
+/// later to read what all have read.
+const MEMORY: NonZeroUsize = const { NonZeroUsize::new(10_000).unwrap() };
+
+/// The longest wait for messages when all that may come comes from this process, which then ends.
+const SHORT_WAIT: Duration = Duration::from_millis(200);
+
+/// Runs the command.
+pub(crate) async fn run(args: &RunArgs, context: &Context) -> Result<ExitCode> {
+    let config = args.config(context)?;
+    let [mut ingest, mut analyze, mut transfer] = work::options(&config)?;
+    ingest.from_start = args.from_start;
+
+    let stop = stop_token()?;
+    let (source, file) = work::open_source(config.source()?).await?;
+    let bus = backend::open_bus(config.bus()?).await?;
+    let analyzer = backend::open_analyzer(config.analyzer()?).await?;
+    let store = backend::open_store(config.store()?).await?;
+    let mood = Mood::new();
+    let analyzer = Arc::new(Watched::new(analyzer, mood.clone()));
+
+    let mut flow = Flow::new(bus, stop);
+    let ingested = flow.ingest(source, ingest);
+    if args.until_idle {
+        analyze.idle = Idle::WhenDrained(ingested);
+        for options in [&mut analyze, &mut transfer] {
+            options.wait = options.wait.min(SHORT_WAIT);
+        }
+    }
+    let analyzed = flow.analyze(analyzer, analyze);
+    if args.until_idle {
+        transfer.idle = Idle::WhenDrained(analyzed);
+    }
+    flow.transfer(store, transfer);
+    Work {
+        flow,
+        mood: Some(mood),
+        file,
+    }
+    .see_through(context, args.json)
+    .await
+}
+
+impl RunArgs {
+    /// The config with the flags over it.
+    fn config(&self, context: &Context) -> Result<Config> {
+        let mut config = context.config()?;
+        self.source.apply(&mut config)?;
+        self.bus.apply(&mut config)?;
+        self.analyzer.apply(&mut config)?;
+        self.store.apply(&mut config)?;
+        self.stages.apply(&mut config);
+        if let Some(BusConfig::Memory(memory)) = &mut config.bus {
+            memory.capacity.get_or_insert(MEMORY);
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,66 @@
+//! What the commands that run stages share.
+
+use std::process::ExitCode;
+
+use heartbeat::backend;
+use heartbeat::config::{Config, SourceConfig};
+use heartbeat_core::{JsonlProgress, JsonlSource, Result, Source, Stage, StageOptions};
+
+use crate::cli::context::Context;
+use crate::cli::done::Tally;
+use crate::cli::flow::Flow;
+use crate::cli::mood::Mood;
+use crate::cli::out::Out;
+use crate::cli::status::Status;
+
+/// Stages at work, and what may be shown of them.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) flow: Flow,
+    pub(crate) mood: Option<Mood>,
+    pub(crate) file: Option<JsonlProgress>,
+}
+
+impl Work {
+    /// Shows how it goes until it is done, and then what was done.
+    pub(crate) async fn see_through(self, context: &Context, json: bool) -> Result<ExitCode> {
+        let tally = Tally::new(self.flow.counters());
+        let status = Status {
+            tally: tally.clone(),
+            mood: self.mood,
+            file: self.file,
+        };
+        let shown = status.show(context);
+        let outcome = self.flow.finish().await;
+        drop(shown);
+        outcome?;
+        let mut out = Out::new();
+        if json {
+            out.json(&tally.done())?;
+        } else {
+            out.line(tally.done())?;
+        }
+        out.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The options of the three stages, in the order of the flow.
+pub(crate) fn options(config: &Config) -> Result<[StageOptions; 3]> {
+    let [ingest, analyze, transfer] = Stage::ALL.map(|stage| config.stages.options(stage));
+    Ok([ingest?, analyze?, transfer?])
+}
+
+/// Opens the source, and gives what shows how far it is when that can be told.
+pub(crate) async fn open_source(
+    config: SourceConfig,
+) -> Result<(Box<dyn Source>, Option<JsonlProgress>)> {
+    match config {
+        SourceConfig::Jsonl(config) => {
+            let source = JsonlSource::open(config)?;
+            let progress = source.progress();
+            Ok((Box::new(source), Some(progress)))
+        }
+        config => Ok((backend::open_source(config).await?, None)),
+    }
+}

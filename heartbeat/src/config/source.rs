@@ -1,0 +1,73 @@
+//! The table `[source]`.
+
+use std::fmt;
+
+use heartbeat_core::{JsonlConfig, Result};
+use heartbeat_mock::FakeConfig;
+
+use crate::config::address::{self, Choice};
+use crate::config::file::Fields;
+
+/// Where posts come from.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum SourceConfig {
+    /// `fake`: posts of random words, the same ones for the same seed.
+    Fake(FakeConfig),
+    /// `jsonl:PATH`: recorded posts, one a line; `jsonl` or `jsonl:-`: those on the standard input.
+    Jsonl(JsonlConfig),
+}
+
+impl SourceConfig {
+    /// Sets the subject of posts that do not name theirs.
+    pub fn set_task(&mut self, task: &str) {
+        match self {
+            Self::Fake(config) => config.tasks = vec![task.to_owned()],
+            Self::Jsonl(config) => config.task = Some(task.to_owned()),
+        }
+    }
+}
+
+impl Choice for SourceConfig {
+    const TABLE: &'static str = "source";
+    const KINDS: &'static [&'static str] = &["fake", "jsonl"];
+
+    fn with_fields(kind: &str, fields: Fields<'_>) -> Result<Self> {
+        match kind {
+            "fake" => fields.read().map(Self::Fake),
+            "jsonl" => fields.or("path", "-").read().map(Self::Jsonl),
+            _ => Err(fields.unknown_kind::<Self>(kind)),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Fake(_) => "fake",
+            Self::Jsonl(_) => "jsonl",
+        }
+    }
+
+    fn place(&self) -> Option<String> {
+        match self {
+            Self::Fake(_) => None,
+            Self::Jsonl(config) => Some(config.path.display().to_string()),
+        }
+    }
+
+    fn set_place(&mut self, place: &str) -> bool {
+        match self {
+            Self::Fake(_) => false,
+            Self::Jsonl(config) => {
+                config.path = place.into();
+                true
+            }
+        }
+    }
+}
+
+impl fmt::Display for SourceConfig {
+    /// Its address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        address::write(self, f)
+    }
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(feature = "config")]
+pub mod backend;
+#[cfg(feature = "config")]
+pub mod config;
+
+pub use heartbeat_core::*;
+
+#[cfg(feature = "mock")]
+#[doc(no_inline)]
+pub use heartbeat_mock as mock;
+#[cfg(feature = "sqlite")]
+#[doc(no_inline)]
+pub use heartbeat_sqlite as sqlite;
+#[cfg(feature = "vader")]
+#[doc(no_inline)]
+pub use heartbeat_vader as vader;

@@ -1,0 +1,195 @@
+//! What a config file and addresses say, and what is said of wrong ones.
+
+use std::path::Path;
+use std::time::Duration;
+
+use heartbeat::config::{AnalyzerConfig, BusConfig, Config, SourceConfig, StoreConfig};
+use heartbeat::{ErrorKind, Stage};
+
+#[test]
+fn every_table_and_field_may_be_left_out() {
+    for text in [
+        "",
+        "[source]\n[bus]\n[analyzer]\n[store]\n[stages]",
+        "[source]\nkind = 'jsonl'",
+        "[bus]\nkind = 'memory'\n[store]\nkind = 'memory'",
+    ] {
+        let config = Config::parse(text).unwrap();
+        config.source().unwrap();
+        config.bus().unwrap();
+        config.analyzer().unwrap();
+        config.store().unwrap();
+        for stage in Stage::ALL {
+            config.stages.options(stage).unwrap();
+        }
+    }
+}
+
+#[test]
+fn tables_hold_the_backends_own_fields() {
+    let config = Config::parse(
+        r#"
+        [source]
+        kind = "jsonl"
+        path = "posts.jsonl.gz"
+        task = "RU-UKR"
+
+        [bus]
+        path = "bus.db"
+        lease = "2 seconds"
+
+        [analyzer]
+        kind = "vader"
+
+        [store]
+        kind = "sqlite"
+        path = "moods.db"
+
+        [stages]
+        group = "night"
+        batch = 50
+        linger = "20ms"
+        "#,
+    )
+    .unwrap();
+    assert!(
+        matches!(config.source().unwrap(), SourceConfig::Jsonl(jsonl) if jsonl.task.as_deref() == Some("RU-UKR"))
+    );
+    assert!(
+        matches!(config.bus().unwrap(), BusConfig::Sqlite(bus) if bus.lease == Duration::from_secs(2))
+    );
+    assert_eq!(config.analyzer().unwrap(), AnalyzerConfig::Vader);
+    assert!(
+        matches!(config.store().unwrap(), StoreConfig::Sqlite(store) if store.path == Path::new("moods.db"))
+    );
+    let analyze = config.stages.options(Stage::Analyze).unwrap();
+    assert_eq!(analyze.group, "night-analyze");
+    assert_eq!(analyze.max.messages, 50);
+    assert_eq!(analyze.linger, Duration::from_millis(20));
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line_and_what_was_meant() {
+    for (text, line, told) in [
+        ("\n[sorce]\nkind = 'fake'", 2, "Did you mean `source`?"),
+        ("sources = 3", 1, "Did you mean `source`?"),
+        ("[bus]\nkind = 'sqlit'", 2, "Did you mean `sqlite`?"),
+        ("[bus]\nkind = 'memroy'", 2, "Did you mean `memory`?"),
+        ("[bus]\nkind = 'kafka'", 2, "There are `sqlite`, `memory`."),
+        ("[bus]\nkind = 7", 2, "a `kind` is a text in quotes"),
+        ("[bus]\npth = 'x'", 2, "unknown field `pth`"),
+        ("[bus]\n\n\npth = 'x'", 4, "Did you mean `path`?"),
+        (
+            "[bus]\nkind = 'memory'\npath = 'x'",
+            3,
+            "There are `partitions`",
+        ),
+        (
+            "[analyzer]\nkind = 'vader'\nmodel = 'x'",
+            3,
+            "unknown field `model`",
+        ),
+        (
+            "[source]\nkind = 'fake'\nrat = 3.0",
+            3,
+            "Did you mean `rate`?",
+        ),
+        ("[stages]\nbatches = 3", 2, "Did you mean `batch`?"),
+        (
+            "[stages]\nbatch = 'many'",
+            2,
+            "invalid type: string \"many\"",
+        ),
+        (
+            "[stages]\ndrain = 'soon'",
+            2,
+            "field drain, line 2). Write a duration as in",
+        ),
+        ("bus = 'memory'", 1, "Write `[bus]`"),
+        ("[bus]\nkind = 'memory\n", 2, "string"),
+        ("[bus]\n[bus]", 2, "duplicate"),
+    ] {
+        let error = Config::parse(text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misconfigured, "{text:?}");
+        let report = error.report();
+        assert!(report.contains(told), "{text:?}: {report}");
+        assert!(
+            report.contains(&format!("line {line})")),
+            "{text:?}: {report}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_wrong_or_missing_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("my.toml");
+    let missing = Config::read(&path).unwrap_err();
+    assert!(missing.to_string().contains("my.toml"), "{missing}");
+    std::fs::write(&path, "[bus]\npth = 'x'").unwrap();
+    let wrong = Config::read(&path).unwrap_err();
+    assert!(wrong.to_string().contains("(line 2, file "), "{wrong}");
+}
+
+#[test]
+fn an_address_sets_only_what_it_names() {
+    let mut config = Config::parse("[bus]\npath = 'a.db'\npartitions = 9").unwrap();
+    config.set_bus("sqlite:b.db").unwrap();
+    let BusConfig::Sqlite(bus) = config.bus().unwrap() else {
+        panic!("another kind");
+    };
+    assert_eq!(bus.path, Path::new("b.db"));
+    assert_eq!(bus.partitions.get(), 9);
+
+    config.set_bus("memory").unwrap();
+    config.set_bus("sqlite").unwrap();
+    assert_eq!(config.bus().unwrap().to_string(), "sqlite:heartbeat.db");
+}
+
+#[test]
+fn an_address_reads_as_it_is_written() {
+    let mut config = Config::default();
+    for address in ["fake", "jsonl:a:b.jsonl", "jsonl:-"] {
+        config.set_source(address).unwrap();
+        assert_eq!(config.source().unwrap().to_string(), address);
+    }
+    for address in ["memory", "sqlite:/a b/c.db"] {
+        config.set_bus(address).unwrap();
+        assert_eq!(config.bus().unwrap().to_string(), address);
+        config.set_store(address).unwrap();
+        assert_eq!(config.store().unwrap().to_string(), address);
+    }
+    config.set_analyzer("vader").unwrap();
+    assert_eq!(config.analyzer().unwrap().to_string(), "vader");
+}
+
+#[test]
+fn what_is_no_address_changes_nothing() {
+    let mut config = Config::default();
+    config.set_bus("memory").unwrap();
+    for (address, told) in [
+        ("sqlit:x", "Did you mean `sqlite`?"),
+        ("kafka:localhost:9092", "no bus of the kind `kafka`"),
+        ("sqlite:", "does not end at its colon"),
+        ("memory:x", "`memory` takes nothing behind a colon"),
+        ("", "no bus of the kind ``"),
+    ] {
+        let report = config.set_bus(address).unwrap_err().report();
+        assert!(report.contains(told), "{address}: {report}");
+        assert_eq!(config.bus().unwrap().to_string(), "memory", "{address}");
+    }
+}
+
+#[test]
+fn stages_that_cannot_work_are_refused() {
+    for text in [
+        "[stages]\nbatch = 0",
+        "[stages]\nbatch_bytes = 0",
+        "[stages]\ningest_topic = 'a b'",
+        "[stages]\ningest_topic = 'sentiment'",
+    ] {
+        let stages = Config::parse(text).unwrap().stages;
+        let error = stages.options(Stage::Ingest).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misconfigured, "{text}");
+    }
+}
