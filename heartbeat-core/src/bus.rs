@@ -52,6 +52,11 @@ pub trait Bus: fmt::Debug + Send + Sync + 'static {
     /// All lags are 0 exactly when the group has committed every message there is. A topic
     /// that does not exist yet has no partitions.
     async fn lag(&self, topic: &Topic, group: &str) -> Result<Vec<PartitionLag>>;
+
+    /// Lets go of what this handle holds: files, connections, threads. The last call; other handles go on.
+    ///
+    /// What was published or committed is durable already. A handle that is dropped without is tidied up later.
+    async fn close(&self) -> Result<()>;
 }
 
 /// One member of a consumer group, reading one topic.
@@ -69,7 +74,8 @@ pub trait Subscription: fmt::Debug + Send + 'static {
     async fn poll(&mut self, max: Max, wait: Duration) -> Result<Batch>;
 
     /// Publishes `outputs` and moves the group past `checkpoint`, in one atomic step, durable when this
-    /// returns `Ok`. Checkpoints are committed in the order of their polls.
+    /// returns `Ok`. Checkpoints are committed in the order of their polls; one without a span, of a batch that
+    /// is [empty](Batch::is_empty), is not to be committed at all.
     ///
     /// To be awaited to its end. After [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) the same
     /// call may be made again; nothing is then published twice.
@@ -78,6 +84,8 @@ pub trait Subscription: fmt::Debug + Send + 'static {
     /// [`ErrorKind::Rebalanced`](crate::ErrorKind::Rebalanced) when a partition of the checkpoint is no longer this
     /// member's. Nothing was published, and the member has gone back to the committed offsets of what it
     /// still owns: batches polled before are void and are polled again.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) as in [`Bus::publish`]: nothing was published, and the
+    /// checkpoint may be committed with other outputs.
     async fn commit(&mut self, checkpoint: &Checkpoint, outputs: &[Output]) -> Result<()>;
 
     /// Leaves the group, so that its partitions are free at once.

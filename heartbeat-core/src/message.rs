@@ -70,7 +70,8 @@ pub enum Payload {
     Raw {
         /// The value, byte for byte.
         bytes: Bytes,
-        /// Why it cannot be read. Not stored: the bus that reads it finds the reason again.
+        /// Why it cannot be read. Not stored: the bus that reads it finds the reason again, and it is
+        /// never empty then.
         reason: String,
     },
     /// No value, as in Kafka's tombstones: read, passed over, committed.

@@ -33,6 +33,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) unless `every` is whole seconds, at least one.
     async fn summarize(&self, query: &Query, every: Duration) -> Result<Vec<Bucket>>;
+
+    /// Lets go of what this handle holds: files, connections, threads. The last call; other handles go on.
+    ///
+    /// What was written is durable already. A handle that is dropped without is tidied up later.
+    async fn close(&self) -> Result<()>;
 }
 
 /// What became of a write.

@@ -183,4 +183,8 @@ impl Bus for MemoryBus {
         self.faults().before(Call::Lag)?;
         Ok(self.state().lag(topic, group))
     }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
 }

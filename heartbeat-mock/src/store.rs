@@ -95,6 +95,10 @@ impl Store for MemoryStore {
         }
         Ok(sums.into_iter().map(Sum::into_bucket).collect())
     }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The points that match and come behind `after`, in order.

@@ -306,6 +306,10 @@ impl Store for Sizes {
     async fn summarize(&self, _: &Query, _: Duration) -> Result<Vec<Bucket>> {
         Ok(Vec::new())
     }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test(start_paused = true)]

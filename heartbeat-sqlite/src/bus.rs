@@ -24,7 +24,7 @@ use crate::{group, log, retention};
 #[derive(Debug)]
 pub struct SqliteBus {
     shared: Arc<Shared>,
-    _pruning: AbortOnDropHandle<()>,
+    pruning: AbortOnDropHandle<()>,
 }
 
 /// What a bus and its subscriptions share.
@@ -47,7 +47,7 @@ impl SqliteBus {
     /// newer version.
     pub async fn open(config: SqliteConfig) -> Result<Self> {
         config.check()?;
-        let database = Database::open(&config.path, config.synchronous).await?;
+        let database = Database::open(&config.path, config.create, config.synchronous).await?;
         let pruning = tokio::spawn(retention::keep_pruning(database.clone(), config.retention));
         Ok(Self {
             shared: Arc::new(Shared {
@@ -56,7 +56,7 @@ impl SqliteBus {
                 schemas: Schemas::default(),
                 published: Notify::new(),
             }),
-            _pruning: AbortOnDropHandle::new(pruning),
+            pruning: AbortOnDropHandle::new(pruning),
         })
     }
 
@@ -139,6 +139,11 @@ impl Bus for SqliteBus {
             .reader
             .run(move |connection| group::lag(connection, &topic, &group))
             .await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.pruning.abort();
+        self.shared.database.close().await
     }
 }
 

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SqliteConfig {
-    /// The database file, created when it is missing; its folder must exist. Default:
-    /// `heartbeat.db`.
+    /// The database file; its folder must exist. Default: `heartbeat.db`.
     pub path: PathBuf,
+    /// Whether the file is made when it is missing. Default: `true`.
+    pub create: bool,
     /// How many partitions a new topic gets: as many members of a group can share its work.
     /// Default: 4.
     pub partitions: NonZeroU16,
@@ -34,6 +35,7 @@ impl Default for SqliteConfig {
     fn default() -> Self {
         Self {
             path: PathBuf::from("heartbeat.db"),
+            create: true,
             partitions: const { NonZeroU16::new(4).unwrap() },
             lease: Duration::from_secs(3),
             retention: Duration::from_hours(168),
@@ -56,9 +58,10 @@ impl SqliteConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SqliteStoreConfig {
-    /// The database file, created when it is missing; its folder must exist. It may be the bus's
-    /// own. Default: `heartbeat.db`.
+    /// The database file; its folder must exist. It may be the bus's own. Default: `heartbeat.db`.
     pub path: PathBuf,
+    /// Whether the file is made when it is missing. Default: `true`.
+    pub create: bool,
     /// What a written point survives. Default: `full`.
     pub synchronous: Synchronous,
 }
@@ -68,6 +71,7 @@ impl Default for SqliteStoreConfig {
         let bus = SqliteConfig::default();
         Self {
             path: bus.path,
+            create: bus.create,
             synchronous: bus.synchronous,
         }
     }

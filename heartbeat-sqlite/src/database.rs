@@ -26,8 +26,8 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the file in `path`, or makes a new one.
-    pub(crate) async fn open(path: &Path, synchronous: Synchronous) -> Result<Self> {
+    /// Opens the file in `path`, or makes a new one if it may `create` it.
+    pub(crate) async fn open(path: &Path, create: bool, synchronous: Synchronous) -> Result<Self> {
         // SQLite's names for a database that is no file, of which each connection has its own.
         if path.as_os_str().is_empty() || path.as_os_str() == ":memory:" {
             return Err(Error::misconfigured("the database needs a file")
@@ -35,6 +35,12 @@ impl Database {
                 .hint("Name a file, or use the bus and store in memory."));
         }
         let writer = Worker::start(path, TransactionBehavior::Immediate, move |path| {
+            if !create && !path.exists() {
+                return Err(Error::misconfigured("there is no database")
+                    .with("path", path.display())
+                    .hint("Name the file that `heartbeat run` has made, or run it first.")
+                    .into());
+            }
             let begun = Instant::now();
             loop {
                 match open_writer(path, synchronous) {
@@ -49,6 +55,14 @@ impl Database {
         .await?;
         let reader = Worker::start(path, TransactionBehavior::Deferred, open_reader).await?;
         Ok(Self { writer, reader })
+    }
+
+    /// Closes both connections. The last one that closes a file puts what lies in the log beside it in
+    /// its place, and takes the log away.
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.reader.close().await;
+        self.writer.close().await;
+        Ok(())
     }
 }
 

@@ -26,7 +26,7 @@ impl SqliteStore {
     /// As [`SqliteBus::open`](crate::SqliteBus::open).
     pub async fn open(config: SqliteStoreConfig) -> Result<Self> {
         Ok(Self {
-            database: Database::open(&config.path, config.synchronous).await?,
+            database: Database::open(&config.path, config.create, config.synchronous).await?,
         })
     }
 }
@@ -67,6 +67,10 @@ impl Store for SqliteStore {
             .reader
             .run(move |connection| group(connection, &query, window))
             .await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.database.close().await
     }
 }
 

@@ -20,7 +20,14 @@ const QUEUE: usize = 64;
 /// a savepoint of its own in it and is undone alone when it fails.
 #[derive(Clone)]
 pub(crate) struct Worker {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// What the thread is told.
+enum Order {
+    Run(Box<dyn Job>),
+    /// To close the connection, to answer and to end.
+    Close(oneshot::Sender<()>),
 }
 
 impl Worker {
@@ -30,7 +37,7 @@ impl Worker {
         behavior: TransactionBehavior,
         open: impl FnOnce(&Path) -> Result<Connection, Failure> + Send + 'static,
     ) -> Result<Self> {
-        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (orders, queue) = mpsc::channel(QUEUE);
         let (opened, answer) = oneshot::channel();
         let path = path.to_owned();
         thread::Builder::new()
@@ -47,7 +54,7 @@ impl Worker {
             })
             .map_err(|error| Error::unavailable("cannot start a thread").caused_by(error))?;
         answer.await.unwrap_or_else(|_| Err(gone()))?;
-        Ok(Self { jobs })
+        Ok(Self { orders })
     }
 
     /// Does `work` in a transaction and answers when that is committed.
@@ -64,8 +71,18 @@ impl Worker {
             outcome: None,
             reply,
         };
-        self.jobs.send(Box::new(task)).await.map_err(|_| gone())?;
+        let order = Order::Run(Box::new(task));
+        self.orders.send(order).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Closes the connection behind the work that waits, for all handles. To do it again does nothing.
+    pub(crate) async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.orders.send(Order::Close(reply)).await.is_ok() {
+            // No answer: another call has closed it.
+            let _ = closed.await;
+        }
     }
 }
 
@@ -76,27 +93,46 @@ impl fmt::Debug for Worker {
 }
 
 fn gone() -> Error {
-    Error::internal("the database's thread is gone")
+    Error::internal("the database was closed")
 }
 
 fn serve(
     mut connection: Connection,
     behavior: TransactionBehavior,
-    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    mut queue: mpsc::Receiver<Order>,
     path: &Path,
 ) {
-    while let Some(first) = queue.blocking_recv() {
-        let mut group = vec![first];
-        while group.len() < QUEUE
-            && let Ok(next) = queue.try_recv()
-        {
-            group.push(next);
+    let mut close = None;
+    while close.is_none()
+        && let Some(first) = queue.blocking_recv()
+    {
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(order) = next {
+            match order {
+                Order::Run(job) => group.push(job),
+                Order::Close(reply) => {
+                    close = Some(reply);
+                    break;
+                }
+            }
+            next = (group.len() < QUEUE)
+                .then(|| queue.try_recv().ok())
+                .flatten();
+        }
+        if group.is_empty() {
+            continue;
         }
         let committed = transact(&mut connection, behavior, &mut group, path)
             .map_err(|failure| failure.at(path));
         for job in group {
             job.reply(committed.clone());
         }
+    }
+    drop(connection);
+    if let Some(reply) = close {
+        // Whoever asked may have stopped waiting.
+        let _ = reply.send(());
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::bus::BusHarness;
+use super::bus::{BusHarness, patience};
 use super::{PLENTY, decoded, poll_count, random, raw, tweet, unique};
 use crate::analyzer::{Analyzer, Scores};
 use crate::bus::{Bus, Subscription};
@@ -187,7 +187,7 @@ pub async fn everything_arrives_once(harness: &dyn BusHarness, store: Arc<dyn St
     const END: i64 = 200;
     let world = World::new(harness).await;
     let bus = harness.open().await;
-    let patience = harness.takeover() + Duration::from_secs(10);
+    let patience = patience(harness);
     let poison = [
         raw(&world.topics.ingest, b"", vec![]),
         raw(&world.topics.ingest, b"12345678", vec![0, 0, 0]),
@@ -313,7 +313,7 @@ pub async fn killed_stages_lose_and_double_nothing(harness: &dyn BusHarness) {
     const END: i64 = 600;
     let world = World::new(harness).await;
     let bus = harness.open().await;
-    let patience = harness.takeover() + Duration::from_secs(10);
+    let patience = patience(harness);
     let name = unique("numbers");
     for round in 0..8 {
         let mut stages = tokio::task::JoinSet::new();
@@ -392,7 +392,7 @@ pub async fn a_failing_analyzer_is_tried_again(harness: &dyn BusHarness) {
         .unwrap();
     assert_eq!((summary.written, summary.dead_letters), (50, 0));
     assert!(summary.retries >= 2, "{summary:?}");
-    let patience = harness.takeover() + Duration::from_secs(10);
+    let patience = patience(harness);
     let sentiments = read_topic(bus.as_ref(), &world.topics.sentiment, 50, patience).await;
     for message in &sentiments {
         let sentiment = decoded::<Sentiment>(message);

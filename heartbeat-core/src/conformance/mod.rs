@@ -2,7 +2,7 @@
 //!
 //! A backend writes one file, `tests/conformance.rs`, with a harness that makes what is under test, and
 //! calls [`bus::all`], [`store::all`], [`analyzer::all`] or [`source::all`]. Each promise is also a function
-//! of its own. They panic, as tests do, where a promise is broken.
+//! of its own, and listed by its name in `PROMISES`. They panic, as tests do, where a promise is broken.
 //!
 //! ```
 //! # use heartbeat_core::{Analyzer, Result, Scores};
@@ -25,6 +25,20 @@
     reason = "tests panic, and say on the captured output which promise they are at"
 )]
 
+/// Lists the promises of a trait by their names.
+macro_rules! promises {
+    (for<$life:lifetime> $arguments:tt; $($promise:ident,)*) => {
+        /// Every promise: its name, and the function that panics where it is broken.
+        pub const PROMISES: &[(
+            &str,
+            for<$life> fn $arguments -> futures_util::future::BoxFuture<$life, ()>,
+        )] = &[$((stringify!($promise), promises!(@boxed $promise $arguments))),*];
+    };
+    (@boxed $promise:ident ($($argument:ident: $type:ty),*)) => {
+        |$($argument),*| Box::pin($promise($($argument),*))
+    };
+}
+
 pub mod analyzer;
 pub mod bus;
 pub mod flow;
@@ -32,6 +46,8 @@ pub mod source;
 pub mod store;
 
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,6 +73,26 @@ pub(crate) fn unique(stem: &str) -> String {
 /// A random number: `RandomState` is seeded anew for each.
 pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(())
+}
+
+/// A random number from 1 to `most`.
+pub(crate) fn any_of(most: u64) -> usize {
+    (random() % most) as usize + 1
+}
+
+/// Gives a call up when it waits for the `waits`th time, as a caller that is killed does; `None` then.
+pub(crate) async fn given_up<T>(call: impl Future<Output = T>, waits: usize) -> Option<T> {
+    let mut call = pin!(call);
+    let mut left = waits;
+    std::future::poll_fn(move |context| {
+        let polled = call.as_mut().poll(context).map(Some);
+        left = left.saturating_sub(1);
+        if polled.is_pending() && left == 0 {
+            return Poll::Ready(None);
+        }
+        polled
+    })
+    .await
 }
 
 pub(crate) fn tweet(id: i64) -> Keyed<Tweet> {

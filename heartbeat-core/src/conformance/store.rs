@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::random;
 use crate::error::ErrorKind;
 use crate::record::{Keyed, Sentiment, TweetId};
-use crate::store::{Page, Pages, PointKey, Query, Store};
+use crate::store::{Bucket, Page, Pages, PointKey, Query, Store, window_seconds};
 
 /// Makes the store under test.
 #[async_trait]
@@ -18,28 +18,30 @@ pub trait StoreHarness: Sync {
     async fn empty(&self) -> Arc<dyn Store>;
 }
 
+promises! {
+    for<'a> (store: &'a dyn Store);
+    points_come_back_in_order,
+    writing_again_changes_nothing,
+    a_point_written_later_counts,
+    one_second_holds_many_points,
+    any_second_and_any_id_will_do,
+    queries_select,
+    pages_make_the_whole,
+    windows_count_and_average,
+    windows_are_whole_seconds,
+    refused_points_are_named_and_the_rest_is_stored,
+    hostile_tasks_come_back_or_are_refused,
+    writers_do_not_disturb_each_other,
+    nothing_is_nothing,
+    it_closes,
+}
+
 /// Every promise, one after the other, each in a store of its own.
 pub async fn all(harness: &dyn StoreHarness) {
-    macro_rules! run {
-        ($($promise:ident),* $(,)?) => {$(
-            println!("store: {}", stringify!($promise));
-            $promise(harness.empty().await.as_ref()).await;
-        )*};
+    for (name, promise) in PROMISES {
+        println!("store: {name}");
+        promise(harness.empty().await.as_ref()).await;
     }
-    run!(
-        points_come_back_in_order,
-        writing_again_changes_nothing,
-        a_point_written_later_counts,
-        one_second_holds_many_points,
-        queries_select,
-        pages_make_the_whole,
-        windows_count_and_average,
-        windows_are_whole_seconds,
-        refused_points_are_named_and_the_rest_is_stored,
-        hostile_tasks_come_back_or_are_refused,
-        writers_do_not_disturb_each_other,
-        nothing_is_nothing,
-    );
 }
 
 /// 2022-05-09 05:17:42 UTC: a second of the world's first run.
@@ -74,6 +76,20 @@ fn scattered(count: i64) -> Vec<Keyed<Sentiment>> {
 fn sorted(mut points: Vec<Keyed<Sentiment>>) -> Vec<Keyed<Sentiment>> {
     points.sort_by_key(|point| PointKey::from(point));
     points
+}
+
+/// A task and seconds from the midst of [`scattered`].
+fn some_of_the_climate() -> Query {
+    Query {
+        task: Some("climate".to_owned()),
+        from: Some(START + 5),
+        to: Some(START + 30),
+    }
+}
+
+fn matching(points: &[Keyed<Sentiment>], query: &Query) -> Vec<Keyed<Sentiment>> {
+    let matching = points.iter().filter(|point| query.matches(&point.value));
+    matching.cloned().collect()
 }
 
 async fn write(store: &dyn Store, points: &[Keyed<Sentiment>]) {
@@ -126,6 +142,24 @@ pub async fn one_second_holds_many_points(store: &dyn Store) {
     assert_eq!(read_all(store).await, sorted(points));
 }
 
+/// The first and the last second and id there are, as well as those before 0.
+fn extremes() -> Vec<Keyed<Sentiment>> {
+    let times = [i32::MIN, i32::MIN + 1, -61, -60, -1, 0, 59, 60, i32::MAX];
+    let ids = [i64::MIN, -1, 0, 1, i64::MAX];
+    times
+        .iter()
+        .flat_map(|time| ids.map(|id| point(id, *time, "climate", 0.5)))
+        .collect()
+}
+
+/// Points of any second and any id come back, and in order.
+pub async fn any_second_and_any_id_will_do(store: &dyn Store) {
+    let mut points = extremes();
+    points.reverse();
+    write(store, &points).await;
+    assert_eq!(read_all(store).await, extremes());
+}
+
 /// A query selects by task, from a second on and before a second.
 pub async fn queries_select(store: &dyn Store) {
     let points = scattered(200);
@@ -144,11 +178,7 @@ pub async fn queries_select(store: &dyn Store) {
             to: Some(START + 10),
             ..Query::default()
         },
-        Query {
-            task: task.clone(),
-            from: Some(START + 5),
-            to: Some(START + 30),
-        },
+        some_of_the_climate(),
         Query {
             task,
             from: Some(START + 30),
@@ -163,70 +193,81 @@ pub async fn queries_select(store: &dyn Store) {
             ..Query::default()
         },
     ] {
-        let matching = points
-            .iter()
-            .filter(|point| query.matches(&point.value))
-            .cloned()
-            .collect();
-        assert_eq!(read(store, &query).await, sorted(matching), "{query:?}");
+        let expected = sorted(matching(&points, &query));
+        assert_eq!(read(store, &query).await, expected, "{query:?}");
     }
 }
 
-/// Pages of any size, put together, are the whole.
+/// Pages of any size, put together, are all that matches.
 pub async fn pages_make_the_whole(store: &dyn Store) {
     let points = scattered(150);
     write(store, &points).await;
-    let whole = sorted(points);
-    for size in [1, 2, 37, 150, 151] {
-        let mut pages = Pages::new(store, Query::default(), size);
-        let mut together = Vec::new();
-        while let Some(page) = pages.next().await.unwrap() {
-            assert!(page.len() <= size);
-            together.extend(page);
+    for query in [Query::default(), some_of_the_climate()] {
+        let whole = sorted(matching(&points, &query));
+        for size in [1, 2, 37, 150, 151] {
+            let mut pages = Pages::new(store, query.clone(), size);
+            let mut together = Vec::new();
+            while let Some(page) = pages.next().await.unwrap() {
+                assert!(page.len() <= size);
+                together.extend(page);
+                assert!(together.len() <= whole.len(), "points come twice");
+            }
+            assert_eq!(together, whole, "pages of {size}");
         }
-        assert_eq!(together, whole, "pages of {size}");
     }
 }
 
-/// Windows hold the count and the means of their points, aligned to multiples of their length.
+/// Windows hold the count and the means of the points that match, aligned to multiples of their length.
 pub async fn windows_count_and_average(store: &dyn Store) {
-    let points = scattered(500);
+    let mut points = scattered(500);
+    points.extend(extremes());
     write(store, &points).await;
-    let query = Query {
-        from: Some(START + 3),
-        ..Query::default()
-    };
-    for seconds in [1, 7, 60, 86_400] {
-        let mut expected: BTreeMap<(i64, String), Vec<&Sentiment>> = BTreeMap::new();
-        for point in points.iter().filter(|point| query.matches(&point.value)) {
-            let start = i64::from(point.value.time).div_euclid(seconds) * seconds;
-            expected
-                .entry((start, point.value.task.clone()))
-                .or_default()
-                .push(&point.value);
-        }
-        let every = Duration::from_secs(seconds.unsigned_abs());
-        let buckets = store.summarize(&query, every).await.unwrap();
-        assert_eq!(buckets.len(), expected.len());
-        for (bucket, ((start, task), points)) in buckets.iter().zip(&expected) {
-            let mean = |score: fn(&Sentiment) -> f32| {
-                points
-                    .iter()
-                    .map(|point| f64::from(score(point)))
-                    .sum::<f64>()
-                    / points.len() as f64
-            };
-            assert_eq!((bucket.start, &bucket.task), (*start, task));
-            assert_eq!(bucket.count, points.len() as u64);
-            for (got, want) in [
-                (bucket.pos, mean(|point| point.pos)),
-                (bucket.neu, mean(|point| point.neu)),
-                (bucket.neg, mean(|point| point.neg)),
-            ] {
-                assert!((got - want).abs() < 1e-6, "{bucket:?}: {got} is not {want}");
+    for query in [Query::default(), some_of_the_climate()] {
+        for seconds in [1, 7, 60, 86_400] {
+            let every = Duration::from_secs(seconds);
+            let buckets = store.summarize(&query, every).await.unwrap();
+            let expected = windows(matching(&points, &query), every);
+            assert_eq!(buckets.len(), expected.len());
+            for (bucket, expected) in buckets.iter().zip(&expected) {
+                let known_by = |it: &Bucket| (it.start, it.task.clone(), it.count);
+                assert_eq!(known_by(bucket), known_by(expected), "of {seconds} s");
+                let near = |got: f64, want: f64| (got - want).abs() < 1e-6;
+                assert!(
+                    near(bucket.pos, expected.pos)
+                        && near(bucket.neu, expected.neu)
+                        && near(bucket.neg, expected.neg),
+                    "{bucket:?} is not {expected:?}"
+                );
             }
         }
     }
+}
+
+fn windows(points: Vec<Keyed<Sentiment>>, every: Duration) -> Vec<Bucket> {
+    let every = window_seconds(every).unwrap();
+    let mut windows: BTreeMap<(i64, String), Vec<Sentiment>> = BTreeMap::new();
+    for Keyed { value, .. } in points {
+        let start = i64::from(value.time).div_euclid(every) * every;
+        let window = windows.entry((start, value.task.clone())).or_default();
+        window.push(value);
+    }
+    windows
+        .into_iter()
+        .map(|((start, task), points)| {
+            let mean = |score: fn(&Sentiment) -> f32| {
+                let sum: f64 = points.iter().map(|point| f64::from(score(point))).sum();
+                sum / points.len() as f64
+            };
+            Bucket {
+                start,
+                task,
+                count: points.len() as u64,
+                pos: mean(|point| point.pos),
+                neu: mean(|point| point.neu),
+                neg: mean(|point| point.neg),
+            }
+        })
+        .collect()
 }
 
 /// A window of no or of broken seconds is refused, not rounded.
@@ -276,6 +317,7 @@ pub async fn hostile_tasks_come_back_or_are_refused(store: &dyn Store) {
         "'; DROP TABLE points; --",
         "${jndi}",
         "trailing\\",
+        " padded\t",
         long.as_str(),
     ];
     for (id, task) in (1..).zip(tasks) {
@@ -311,4 +353,10 @@ pub async fn nothing_is_nothing(store: &dyn Store) {
     assert_eq!(read_all(store).await, []);
     let every = Duration::from_secs(60);
     assert_eq!(store.summarize(&Query::default(), every).await.unwrap(), []);
+}
+
+/// A store that has been written to lets go of what it holds.
+pub async fn it_closes(store: &dyn Store) {
+    write(store, &scattered(10)).await;
+    store.close().await.unwrap();
 }

@@ -117,6 +117,6 @@ pub enum Idle {
     Never,
     /// When so many polls in a row have brought nothing.
     AfterEmptyPolls(u32),
-    /// At the first empty poll after this is cancelled, which says that the stage before has ended.
+    /// When everything is committed after this is cancelled, which says that the stage before has ended.
     WhenDrained(CancellationToken),
 }

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, OptionFuture};
 use futures_util::stream::FuturesOrdered;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span, debug, info, warn};
 
@@ -128,9 +129,16 @@ impl Consumer<'_> {
     async fn run(mut self, subscription: &mut dyn Subscription) -> Result<()> {
         let options = self.pipeline.options;
         let mut stopping = false;
+        // Wakes the loop once; from then on `may_end` sees it.
+        let upstream = match &options.idle {
+            Idle::WhenDrained(upstream) => Some(upstream),
+            _ => None,
+        };
+        let mut awaits_upstream = upstream.is_some();
         loop {
             if !stopping {
                 self.start_waiting();
+                stopping = self.is_through().await?;
             }
             if stopping && self.running.is_empty() {
                 return Ok(());
@@ -144,10 +152,13 @@ impl Consumer<'_> {
                     // Fetched and not begun: given back.
                     self.waiting = None;
                 }
+                Some(()) = OptionFuture::from(upstream.map(CancellationToken::cancelled)), if awaits_upstream => {
+                    awaits_upstream = false;
+                }
                 batch = self.fetch.next(subscription), if !stopping && self.waiting.is_none() => {
                     let batch = batch?;
                     if batch.is_empty() {
-                        stopping = self.is_idle().await?;
+                        self.empty_polls += 1;
                     } else {
                         self.empty_polls = 0;
                         options.counters.read(batch.messages.len());
@@ -254,21 +265,20 @@ impl Consumer<'_> {
         self.tokens = 0;
     }
 
-    /// Whether the empty poll just seen is the end.
-    async fn is_idle(&mut self) -> Result<bool> {
+    /// Whether it is time to end and the group has committed all there is.
+    async fn is_through(&mut self) -> Result<bool> {
         let Pipeline {
             bus,
             topic,
             options,
             ..
         } = self.pipeline;
-        self.empty_polls += 1;
-        let ripe = match &options.idle {
+        let may_end = match &options.idle {
             Idle::Never => false,
             Idle::AfterEmptyPolls(polls) => self.empty_polls >= *polls,
             Idle::WhenDrained(upstream) => upstream.is_cancelled(),
         };
-        if !ripe || !self.running.is_empty() {
+        if !may_end || self.waiting.is_some() || !self.running.is_empty() {
             return Ok(false);
         }
         let lag = Tries::new("read the lag", options)

@@ -119,3 +119,48 @@ async fn a_write_waits_for_another_programs_lock() {
     bus.publish(&news, None).await.unwrap();
     assert_eq!(read_topic(&bus, &topic("t")).await.len(), 2);
 }
+
+#[tokio::test]
+async fn a_closed_bus_leaves_one_file_behind_and_says_that_it_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bus.db");
+    let bus = open(&path).await;
+    let other = open(&path).await;
+    bus.publish(&outputs(&topic("t"), [1, 2, 3]), None)
+        .await
+        .unwrap();
+    bus.close().await.unwrap();
+    bus.close().await.unwrap();
+    let error = bus.publish(&outputs(&topic("t"), [4]), None).await;
+    assert!(error.unwrap_err().to_string().contains("closed"));
+    // Other handles go on.
+    other
+        .publish(&outputs(&topic("t"), [5]), None)
+        .await
+        .unwrap();
+    other.close().await.unwrap();
+
+    let left: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["bus.db"]);
+    let lag = open(&path).await.lag(&topic("t"), "g").await.unwrap();
+    assert_eq!(lag.iter().map(|lag| lag.messages).sum::<u64>(), 4);
+}
+
+#[tokio::test]
+async fn a_missing_file_is_not_made_when_that_is_not_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("none.db");
+    let error = SqliteStore::open(SqliteStoreConfig {
+        path: path.clone(),
+        create: false,
+        ..SqliteStoreConfig::default()
+    })
+    .await
+    .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misconfigured);
+    assert!(error.report().contains("none.db"), "{error:?}");
+    assert!(!path.exists());
+}

@@ -177,6 +177,7 @@ async fn check_bus(config: BusConfig, whole: &Config) -> Result<String> {
     };
     let tweets = waiting(&topics.ingest, Stage::Analyze).await?;
     let sentiments = waiting(&topics.sentiment, Stage::Transfer).await?;
+    bus.close().await?;
     Ok(format!(
         "answers; {tweets} tweets wait to be scored, {sentiments} sentiments to be stored"
     ))
@@ -195,6 +196,7 @@ async fn check_analyzer(config: AnalyzerConfig) -> Result<String> {
 async fn check_store(config: StoreConfig) -> Result<String> {
     let store = backend::open_store(config).await?;
     let points = store.read(&Query::default(), &Page::first(1)).await?;
+    store.close().await?;
     Ok(match points.first() {
         None => "answers; nothing is stored yet".to_owned(),
         Some(first) => format!("answers; the first point is of {}", first.value.task),

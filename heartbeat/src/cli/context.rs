@@ -57,18 +57,28 @@ impl Context {
         backend::open_analyzer(config.analyzer()?).await
     }
 
-    /// Opens the bus that config and flag choose, one that lasts.
+    /// Opens the bus that config and flag choose, to look at what is there.
     pub(crate) async fn bus(&self, args: &BusArgs) -> Result<Arc<dyn Bus>> {
         let mut config = self.config()?;
         args.apply(&mut config)?;
-        backend::open_bus(lasting_bus(config.bus()?)?).await
+        let mut bus = lasting_bus(config.bus()?)?;
+        #[cfg(feature = "sqlite")]
+        if let BusConfig::Sqlite(sqlite) = &mut bus {
+            sqlite.create = false;
+        }
+        backend::open_bus(bus).await
     }
 
-    /// Opens the store that config and flag choose, one that lasts.
+    /// Opens the store that config and flag choose, to look at what is there.
     pub(crate) async fn store(&self, args: &StoreArgs) -> Result<Arc<dyn Store>> {
         let mut config = self.config()?;
         args.apply(&mut config)?;
-        backend::open_store(lasting_store(config.store()?)?).await
+        let mut store = lasting_store(config.store()?)?;
+        #[cfg(feature = "sqlite")]
+        if let StoreConfig::Sqlite(sqlite) = &mut store {
+            sqlite.create = false;
+        }
+        backend::open_store(store).await
     }
 }
 

@@ -167,6 +167,7 @@ impl ListArgs {
         if listed == 0 {
             let _ = writeln!(anstream::stderr(), "No dead letters.");
         }
+        bus.close().await?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -183,6 +184,7 @@ impl ShowArgs {
             Ok(ControlFlow::Break(()))
         })
         .await?;
+        bus.close().await?;
         let message = found.ok_or_else(|| no_such(&self.id))?;
         let mut out = Out::new();
         if self.json {
@@ -245,6 +247,7 @@ impl ReplayArgs {
             return Err(no_such(place));
         }
         if self.dry_run {
+            bus.close().await?;
             out.line(format_args!("Would replay {planned}."))?;
             out.flush()?;
             return Ok(ExitCode::SUCCESS);
@@ -259,6 +262,7 @@ impl ReplayArgs {
         } else {
             done = planned;
         }
+        bus.close().await?;
         out.line(format_args!("Replayed {done}."))?;
         out.flush()?;
         Ok(match done.failed {

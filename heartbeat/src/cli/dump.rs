@@ -92,6 +92,7 @@ pub(crate) async fn run(args: &DumpArgs, context: &Context) -> Result<ExitCode> 
             summaries(&buckets, args.json)?;
         }
     }
+    store.close().await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,7 +9,7 @@ use heartbeat_core::{
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// What is left for the rest once the stages have had their time to drain and to leave their groups.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -18,6 +18,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Flow {
     bus: Arc<dyn Bus>,
+    store: Option<Arc<dyn Store>>,
     stop: CancellationToken,
     tasks: JoinSet<(Stage, Result<Summary>)>,
     /// The longest that any of them may take to drain.
@@ -30,6 +31,7 @@ impl Flow {
     pub(crate) fn new(bus: Arc<dyn Bus>, stop: CancellationToken) -> Self {
         Self {
             bus,
+            store: None,
             stop,
             tasks: JoinSet::new(),
             drain: Duration::ZERO,
@@ -68,6 +70,7 @@ impl Flow {
         options: StageOptions,
     ) -> CancellationToken {
         let bus = self.bus.clone();
+        self.store = Some(store.clone());
         self.start(Stage::Transfer, options, async move |options| {
             transfer(bus.as_ref(), store, &options).await
         })
@@ -101,11 +104,28 @@ impl Flow {
         self.counters.clone()
     }
 
-    /// Waits until all stages have ended.
+    /// Waits until all stages have ended, and closes the bus and the store behind them.
     ///
     /// # Errors
     /// That of the stage that failed first; or that they did not stop in time.
     pub(crate) async fn finish(mut self) -> Result<()> {
+        let ended = self.ended().await;
+        let close = async {
+            self.bus.close().await?;
+            match &self.store {
+                Some(store) => store.close().await,
+                None => Ok(()),
+            }
+        };
+        match tokio::time::timeout(MARGIN, close).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(error = error.report(), "Could not close bus and store."),
+            Err(_) => warn!("Bus and store did not close in time."),
+        }
+        ended
+    }
+
+    async fn ended(&mut self) -> Result<()> {
         let limit = 2 * self.drain + MARGIN;
         let stop = self.stop.clone();
         let overdue = async {
@@ -172,6 +192,10 @@ mod tests {
 
         async fn lag(&self, _: &Topic, _: &str) -> Result<Vec<PartitionLag>> {
             Ok(Vec::new())
+        }
+
+        async fn close(&self) -> Result<()> {
+            Ok(())
         }
     }
 

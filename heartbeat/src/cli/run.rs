@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use heartbeat::backend;
@@ -60,9 +59,6 @@ pub(crate) struct RunArgs {
 /// later to read what all have read.
 const MEMORY: NonZeroUsize = const { NonZeroUsize::new(10_000).unwrap() };
 
-/// The longest wait for messages when all that may come comes from this process, which then ends.
-const SHORT_WAIT: Duration = Duration::from_millis(200);
-
 /// Runs the command.
 pub(crate) async fn run(args: &RunArgs, context: &Context) -> Result<ExitCode> {
     let config = args.config(context)?;
@@ -81,9 +77,6 @@ pub(crate) async fn run(args: &RunArgs, context: &Context) -> Result<ExitCode> {
     let ingested = flow.ingest(source, ingest);
     if args.until_idle {
         analyze.idle = Idle::WhenDrained(ingested);
-        for options in [&mut analyze, &mut transfer] {
-            options.wait = options.wait.min(SHORT_WAIT);
-        }
     }
     let analyzed = flow.analyze(analyzer, analyze);
     if args.until_idle {
