@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    build,
     fixtures::Fixtures,
     shell::{cargo, tell_and_run},
 };
@@ -10,7 +11,8 @@ use crate::{
 /// Measure speed: all benches, or one
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
-    /// A bench target; `vader` compares with Python's package
+    /// A bench target: `codec`, `bus`, `stages`, `vader` (which compares with Python's package) or
+    /// `pipeline` (a million tweets through the program)
     name: Option<String>,
     /// Given to the bench itself, such as a filter
     #[arg(last = true)]
@@ -20,6 +22,7 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn run(&self) -> Result<()> {
         let fixtures = Fixtures::set_up()?;
+        let program = build::run()?;
         let mut bench = cargo();
         bench.args(["bench", "--package", "heartbeat-benches", "--locked"]);
         if let Some(name) = &self.name {
@@ -27,6 +30,7 @@ impl Bench {
         }
         bench.arg("--").args(&self.args);
         fixtures.tell(&mut bench);
+        bench.env("HEARTBEAT_PROGRAM", program);
         tell_and_run(&mut bench)
     }
 }

@@ -1,13 +1,16 @@
 //! `cargo xtask build`
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 
 use crate::shell::{cargo, metadata, tell_and_run};
 
-/// Builds the program as it is shipped and prints where it is.
-pub(crate) fn run() -> Result<()> {
+/// Builds the program as it is shipped, prints where it is and gives its path.
+pub(crate) fn run() -> Result<PathBuf> {
     tell_and_run(cargo().args(["build", "--release", "--package", "heartbeat", "--locked"]))?;
     let metadata = metadata()?;
     let target = metadata["target_directory"]
@@ -18,5 +21,5 @@ pub(crate) fn run() -> Result<()> {
         .with_context(|| format!("no program at {}", program.display()))?
         .len();
     anstream::println!("{} ({:.1} MB)", program.display(), size as f64 / 1e6);
-    Ok(())
+    Ok(program)
 }

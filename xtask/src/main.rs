@@ -61,7 +61,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(test) => test.run(),
         Command::Check(check) => check.run(),
         Command::Bench(bench) => bench.run(),
-        Command::Build => build::run(),
+        Command::Build => build::run().map(drop),
         Command::Tweets { out } => {
             let cache = Cache::open()?;
             let python = Python::set_up(&cache)?;
