@@ -1,11 +1,10 @@
 //! What each bus takes for a publish, a poll and a commit, one message and a thousand at a time.
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use heartbeat_benches::{buses, runtime, tweet};
+use heartbeat_benches::{BUSES, runtime, tweet};
 use heartbeat_core::{Bus, Max, Output, Subscription, Topic};
 
 const SIZES: [usize; 2] = [1, 1000];
@@ -58,14 +57,14 @@ async fn round(
 
 fn bus(c: &mut Criterion) {
     let runtime = runtime();
-    for (name, bus, _file) in runtime.block_on(buses()) {
+    for name in BUSES {
+        let (bus, _file) = runtime.block_on(heartbeat_benches::bus(name));
         let mut group = c.benchmark_group(format!("bus/{name}"));
         for size in SIZES {
             for step in ["publish", "poll", "commit"] {
                 let topic = Topic::new(&format!("{step}-{size}")).expect("a legal name");
                 let results = Topic::new(&format!("{step}-{size}-out")).expect("a legal name");
                 let (inputs, results) = (outputs(&topic, size), outputs(&results, size));
-                let bus: Arc<dyn Bus> = bus.clone();
                 let mut subscription = runtime
                     .block_on(bus.subscribe(&topic, "bench"))
                     .expect("subscribes");

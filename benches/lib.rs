@@ -60,18 +60,21 @@ impl Source for Tweets {
     }
 }
 
-/// Every bus there is, with the folder of its file if it has one.
-pub async fn buses() -> Vec<(&'static str, Arc<dyn Bus>, Option<TempDir>)> {
+/// The buses there are.
+pub const BUSES: [&str; 2] = ["memory", "sqlite"];
+
+/// A new, empty bus, with the folder of its file if it has one.
+pub async fn bus(name: &str) -> (Arc<dyn Bus>, Option<TempDir>) {
+    if name == "memory" {
+        return (Arc::new(MemoryBus::default()), None);
+    }
     let folder = TempDir::new().expect("a temporary folder");
     let config = SqliteConfig {
         path: folder.path().join("bus.db"),
         ..SqliteConfig::default()
     };
-    let sqlite = SqliteBus::open(config).await.expect("opens");
-    vec![
-        ("memory", Arc::new(MemoryBus::default()), None),
-        ("sqlite", Arc::new(sqlite), Some(folder)),
-    ]
+    let bus = SqliteBus::open(config).await.expect("opens");
+    (Arc::new(bus), Some(folder))
 }
 
 /// The runtime of the program: a thread for each core.
