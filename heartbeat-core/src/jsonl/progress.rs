@@ -2,20 +2,26 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How far a [`JsonlSource`](crate::JsonlSource) has read. A clone shows the same source.
 #[derive(Debug, Clone)]
 pub struct JsonlProgress {
-    read: Arc<AtomicU64>,
+    at: Arc<Mutex<At>>,
     total: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct At {
+    bytes: u64,
+    /// Which reader counts: one that was given up may go on for a moment.
+    reader: u64,
 }
 
 impl JsonlProgress {
     pub(super) fn new(total: Option<u64>) -> Self {
         Self {
-            read: Arc::default(),
+            at: Arc::default(),
             total,
         }
     }
@@ -24,7 +30,7 @@ impl JsonlProgress {
     /// tweets that were given lie a little behind it.
     #[must_use]
     pub fn read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+        self.lock().bytes
     }
 
     /// The bytes of the file when it was opened; `None` when what is read is no file.
@@ -32,29 +38,44 @@ impl JsonlProgress {
     pub fn total(&self) -> Option<u64> {
         self.total
     }
+
+    fn lock(&self) -> MutexGuard<'_, At> {
+        // Two numbers are never half changed.
+        self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A reader that shows how far it is.
 pub(super) struct Counted<R> {
     reader: R,
+    number: u64,
     at: u64,
     progress: JsonlProgress,
 }
 
 impl<R> Counted<R> {
+    /// Takes over from the reader before.
     pub(super) fn new(reader: R, progress: JsonlProgress) -> Self {
-        let mut counted = Self {
+        let number = {
+            let mut at = progress.lock();
+            at.reader += 1;
+            at.bytes = 0;
+            at.reader
+        };
+        Self {
             reader,
+            number,
             at: 0,
             progress,
-        };
-        counted.show(0);
-        counted
+        }
     }
 
-    fn show(&mut self, at: u64) {
-        self.at = at;
-        self.progress.read.store(at, Ordering::Relaxed);
+    fn show(&mut self, bytes: u64) {
+        self.at = bytes;
+        let mut at = self.progress.lock();
+        if at.reader == self.number {
+            at.bytes = bytes;
+        }
     }
 }
 
