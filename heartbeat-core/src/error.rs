@@ -180,13 +180,15 @@ impl Error {
     #[must_use]
     pub fn report(&self) -> String {
         let mut report = self.to_string();
+        let mut last = report.clone();
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
             let text = error.to_string();
-            // Many clients repeat their cause in their own message.
-            if !report.contains(&text) {
+            // Many clients say the same at two levels, more or less fully.
+            if !report.contains(&text) && !text.contains(&last) {
                 report.push_str(": ");
                 report.push_str(&text);
+                last = text;
             }
             cause = error.source();
         }
@@ -242,6 +244,19 @@ mod tests {
             "cannot open the database (path /no/such/dir/x.db): no such directory. \
              Create the directory or choose another path."
         );
+    }
+
+    #[test]
+    fn report_does_not_say_the_same_twice() {
+        let inner = Error::invalid("Error code 26: file is not a database");
+        let outer = Error::invalid("file is not a database").caused_by(inner);
+        let error = Error::misconfigured("not an SQLite database").caused_by(outer);
+        assert_eq!(
+            error.report(),
+            "not an SQLite database: file is not a database"
+        );
+        let same = Error::unavailable("away").caused_by(Error::unavailable("away"));
+        assert_eq!(same.report(), "away");
     }
 
     #[test]

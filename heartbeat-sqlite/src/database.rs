@@ -75,7 +75,7 @@ fn open_writer(path: &Path, synchronous: Synchronous) -> Result<Connection, Fail
         )
         .into());
     }
-    let ready = format::is_ready(&connection)?;
+    let ready = format::is_ready(&mut connection)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {

@@ -79,7 +79,12 @@ CREATE TABLE points (
 /// Whether the database is heartbeat's in this format; `false` when it is a new, empty one.
 ///
 /// Nothing is written, so that the file of another program stays as it is.
-pub(crate) fn is_ready(connection: &Connection) -> Result<bool, Failure> {
+pub(crate) fn is_ready(connection: &mut Connection) -> Result<bool, Failure> {
+    // One look at all of it: another process may be creating the tables.
+    look(&*connection.transaction()?)
+}
+
+fn look(connection: &Connection) -> Result<bool, Failure> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let application = number("application_id")?;
     let version = number("user_version")?;
@@ -107,7 +112,7 @@ pub(crate) fn is_ready(connection: &Connection) -> Result<bool, Failure> {
 /// Creates the tables, unless another process has just done so.
 pub(crate) fn create(connection: &mut Connection) -> Result<(), Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if !is_ready(&transaction)? {
+    if !look(&transaction)? {
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
