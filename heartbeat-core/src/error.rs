@@ -58,10 +58,12 @@ impl fmt::Display for ErrorKind {
 /// assert_eq!(error.kind(), ErrorKind::Invalid);
 /// assert!(!error.is_retryable());
 /// ```
-#[derive(Clone)]
+#[derive(Clone, thiserror::Error)]
+#[error(transparent)]
 pub struct Error(Box<Inner>);
 
-#[derive(Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}{}", Context(context))]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -200,14 +202,16 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+/// ` (line 17, path posts.jsonl)`, or nothing.
+struct Context<'a>(&'a [(&'static str, String)]);
+
+impl fmt::Display for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
-        for (index, (key, value)) in self.0.context.iter().enumerate() {
+        for (index, (key, value)) in self.0.iter().enumerate() {
             let lead = if index == 0 { " (" } else { ", " };
             write!(f, "{lead}{key} {value}")?;
         }
-        if !self.0.context.is_empty() {
+        if !self.0.is_empty() {
             f.write_str(")")?;
         }
         Ok(())
@@ -217,15 +221,6 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.kind, self.report())
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
     }
 }
 

@@ -1,5 +1,4 @@
 //! What all commands share, and `heartbeat demo`, `check` and `completions`
-#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! `heartbeat score`
-#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 mod common;
 

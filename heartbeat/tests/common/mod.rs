@@ -35,16 +35,16 @@ pub(crate) fn heartbeat(dir: &Path, args: &[&str], input: &[u8]) -> Ran {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
+        .expect("heartbeat starts");
+    let mut stdin = child.stdin.take().expect("a piped input");
     let input = input.to_vec();
     // On a thread, as the program may write before it has read all. It need not read at all.
     let feeder = std::thread::spawn(move || stdin.write_all(&input));
-    let output = child.wait_with_output().unwrap();
-    let _ = feeder.join().unwrap();
+    let output = child.wait_with_output().expect("an output");
+    let _ = feeder.join().expect("a feeder");
     Ran {
         code: output.status.code().expect("an exit status"),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
+        out: String::from_utf8(output.stdout).expect("UTF-8"),
+        err: String::from_utf8(output.stderr).expect("UTF-8"),
     }
 }
