@@ -58,12 +58,10 @@ impl fmt::Display for ErrorKind {
 /// assert_eq!(error.kind(), ErrorKind::Invalid);
 /// assert!(!error.is_retryable());
 /// ```
-#[derive(Clone, thiserror::Error)]
-#[error(transparent)]
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}{}", Context(context))]
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -202,16 +200,14 @@ impl Error {
     }
 }
 
-/// ` (line 17, path posts.jsonl)`, or nothing.
-struct Context<'a>(&'a [(&'static str, String)]);
-
-impl fmt::Display for Context<'_> {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (key, value)) in self.0.iter().enumerate() {
+        f.write_str(&self.0.message)?;
+        for (index, (key, value)) in self.0.context.iter().enumerate() {
             let lead = if index == 0 { " (" } else { ", " };
             write!(f, "{lead}{key} {value}")?;
         }
-        if !self.0.is_empty() {
+        if !self.0.context.is_empty() {
             f.write_str(")")?;
         }
         Ok(())
@@ -221,6 +217,16 @@ impl fmt::Display for Context<'_> {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.kind, self.report())
+    }
+}
+
+// By hand: a derived `source` would give the `Arc`, and its callers could not downcast to what is in it.
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
     }
 }
 
@@ -252,6 +258,13 @@ mod tests {
         );
         let same = Error::unavailable("away").caused_by(Error::unavailable("away"));
         assert_eq!(same.report(), "away");
+    }
+
+    #[test]
+    fn a_cause_can_be_told_by_its_type() {
+        let error = Error::unavailable("away").caused_by(std::io::Error::other("broken"));
+        let cause = StdError::source(&error).unwrap();
+        assert!(cause.is::<std::io::Error>());
     }
 
     #[test]
