@@ -143,7 +143,8 @@ impl Bus for SqliteBus {
 
     async fn close(&self) -> Result<()> {
         self.pruning.abort();
-        self.shared.database.close().await
+        self.shared.database.close().await;
+        Ok(())
     }
 }
 

@@ -70,7 +70,8 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) -> Result<()> {
-        self.database.close().await
+        self.database.close().await;
+        Ok(())
     }
 }
 

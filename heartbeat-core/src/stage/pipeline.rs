@@ -129,7 +129,7 @@ impl Consumer<'_> {
     async fn run(mut self, subscription: &mut dyn Subscription) -> Result<()> {
         let options = self.pipeline.options;
         let mut stopping = false;
-        // Wakes the loop once; from then on `may_end` sees it.
+        // Wakes the loop once; from then on `is_through` sees it.
         let upstream = match &options.idle {
             Idle::WhenDrained(upstream) => Some(upstream),
             _ => None,

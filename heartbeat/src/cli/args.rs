@@ -185,6 +185,33 @@ impl StageArgs {
     }
 }
 
+/// The flags of the commands that deal with the whole pipeline.
+#[derive(Debug, Args)]
+pub(crate) struct PipelineArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    bus: BusArgs,
+    #[command(flatten)]
+    analyzer: AnalyzerArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    stages: StageArgs,
+}
+
+impl PipelineArgs {
+    /// Lays the flags over the config.
+    pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
+        self.source.apply(config)?;
+        self.bus.apply(config)?;
+        self.analyzer.apply(config)?;
+        self.store.apply(config)?;
+        self.stages.apply(config);
+        Ok(())
+    }
+}
+
 /// A duration as people write it: `500ms`, `10s`, `1 minute`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     SpanParser::new()

@@ -11,7 +11,7 @@ use heartbeat::config::{AnalyzerConfig, BusConfig, Config, SourceConfig, StoreCo
 use heartbeat_core::{Error, Page, Query, Result, Stage, Topic};
 use serde::Serialize;
 
-use crate::cli::args::{AnalyzerArgs, BusArgs, SourceArgs, StageArgs, StoreArgs};
+use crate::cli::args::PipelineArgs;
 use crate::cli::context::Context;
 use crate::cli::out::Out;
 use crate::cli::work;
@@ -27,15 +27,7 @@ Examples:
   heartbeat check --config production.toml --json")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
-    source: SourceArgs,
-    #[command(flatten)]
-    bus: BusArgs,
-    #[command(flatten)]
-    analyzer: AnalyzerArgs,
-    #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    stages: StageArgs,
+    pipeline: PipelineArgs,
     /// Write a JSON object for each part: {"part","what","ok","tells"}
     #[arg(long)]
     json: bool,
@@ -109,11 +101,7 @@ impl CheckArgs {
     /// The config with the flags over it.
     fn config(&self, context: &Context) -> Result<Config> {
         let mut config = context.config()?;
-        self.source.apply(&mut config)?;
-        self.bus.apply(&mut config)?;
-        self.analyzer.apply(&mut config)?;
-        self.store.apply(&mut config)?;
-        self.stages.apply(&mut config);
+        self.pipeline.apply(&mut config)?;
         work::options(&config)?;
         Ok(config)
     }

@@ -9,7 +9,7 @@ use heartbeat::backend;
 use heartbeat::config::{BusConfig, Config};
 use heartbeat_core::{Idle, Result};
 
-use crate::cli::args::{AnalyzerArgs, BusArgs, SourceArgs, StageArgs, StoreArgs};
+use crate::cli::args::PipelineArgs;
 use crate::cli::context::Context;
 use crate::cli::flow::Flow;
 use crate::cli::mood::{Mood, Watched};
@@ -35,18 +35,10 @@ or a flat one,
 A line that is none becomes a dead letter: see `heartbeat dead-letters`.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    source: SourceArgs,
+    pipeline: PipelineArgs,
     /// Read the source from its beginning, even if an earlier run has read it
     #[arg(long, help_heading = "Source")]
     from_start: bool,
-    #[command(flatten)]
-    bus: BusArgs,
-    #[command(flatten)]
-    analyzer: AnalyzerArgs,
-    #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    stages: StageArgs,
     /// End when the source has ended and all of it is stored
     #[arg(long, help_heading = "End")]
     until_idle: bool,
@@ -96,11 +88,7 @@ impl RunArgs {
     /// The config with the flags over it.
     fn config(&self, context: &Context) -> Result<Config> {
         let mut config = context.config()?;
-        self.source.apply(&mut config)?;
-        self.bus.apply(&mut config)?;
-        self.analyzer.apply(&mut config)?;
-        self.store.apply(&mut config)?;
-        self.stages.apply(&mut config);
+        self.pipeline.apply(&mut config)?;
         if let Some(BusConfig::Memory(memory)) = &mut config.bus {
             memory.capacity.get_or_insert(MEMORY);
         }
