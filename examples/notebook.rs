@@ -3,31 +3,56 @@
 //!
 //! ```sh
 //! cargo run --example notebook
+//! cargo run --features torch --example notebook -- --model small
 //! ```
+//!
+//! Without `--model` VADER scores them; with it a RoBERTa model: `small`, the one that ships, a folder, or an id on the
+//! Hub. The notebook's own is `cardiffnlp/twitter-roberta-base-sentiment-latest`.
 #![allow(clippy::print_stdout, reason = "it shows what it does")]
 
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use heartbeat::config::Config;
 use heartbeat::mock::{
     FakeConfig, FakeSource, Ids, MemoryBus, MemoryStore, Narrator, format_point,
 };
-use heartbeat::vader::VaderAnalyzer;
-use heartbeat::{Idle, Keyed, Page, Query, Sentiment, Stage, StageOptions, Store};
+use heartbeat::{
+    Analyzer, Error, Idle, Keyed, Page, Query, Result, Sentiment, Stage, StageOptions, Store,
+    backend,
+};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> Result<()> {
     let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let points = notebook(Narrator::new(std::io::stdout(), colours)).await?;
+    let analyzer = analyzer(std::env::args().skip(1)).await?;
+    let points = notebook(analyzer, Narrator::new(std::io::stdout(), colours)).await?;
     for (index, point) in points.iter().enumerate() {
         println!("{index}) {}", format_point(point));
     }
     Ok(())
 }
 
+/// Opens the analyzer that the command line asks for.
+async fn analyzer(mut args: impl Iterator<Item = String>) -> Result<Arc<dyn Analyzer>> {
+    let mut config = Config::default();
+    match (args.next().as_deref(), args.next()) {
+        (None, _) => {}
+        (Some("--model"), Some(model)) => config.set_analyzer(&format!("roberta:{model}"))?,
+        _ => {
+            return Err(Error::misconfigured("no such option")
+                .hint("Usage: notebook [--model small|FOLDER|OWNER/NAME]"));
+        }
+    }
+    backend::open_analyzer(config.analyzer()?).await
+}
+
 /// Runs the three services side by side until they are idle, and reads the database.
-async fn notebook(narrator: Narrator) -> anyhow::Result<Vec<Keyed<Sentiment>>> {
+async fn notebook(
+    analyzer: Arc<dyn Analyzer>,
+    narrator: Narrator,
+) -> Result<Vec<Keyed<Sentiment>>> {
     let bus = MemoryBus::default().narrated(narrator.clone());
     let store = MemoryStore::new().narrated(narrator);
     let mut twitter = FakeSource::new(FakeConfig {
@@ -48,10 +73,10 @@ async fn notebook(narrator: Narrator) -> anyhow::Result<Vec<Keyed<Sentiment>>> {
 
     tokio::try_join!(
         heartbeat::ingest(&mut twitter, &bus, &ingest),
-        heartbeat::analyze(&bus, Arc::new(VaderAnalyzer::new()), &analyze),
+        heartbeat::analyze(&bus, analyzer, &analyze),
         heartbeat::transfer(&bus, Arc::new(store.clone()), &transfer),
     )?;
-    Ok(store.read(&Query::default(), &Page::first(100)).await?)
+    store.read(&Query::default(), &Page::first(100)).await
 }
 
 #[cfg(test)]
@@ -75,8 +100,31 @@ mod tests {
 
     #[tokio::test]
     async fn five_tweets_go_all_the_way() {
+        assert_five_tweets_go_all_the_way(&[]).await;
+    }
+
+    #[cfg(feature = "torch")]
+    #[tokio::test]
+    async fn five_tweets_go_all_the_way_through_a_transformer() {
+        assert_five_tweets_go_all_the_way(&["--model", "small"]).await;
+    }
+
+    #[cfg(not(feature = "torch"))]
+    #[tokio::test]
+    async fn a_build_without_transformers_says_how_to_get_them() {
+        let refused = opened(&["--model", "small"]).await.unwrap_err();
+        assert!(refused.report().contains("--features torch"), "{refused:?}");
+    }
+
+    async fn opened(args: &[&str]) -> Result<Arc<dyn Analyzer>> {
+        analyzer(args.iter().map(|&arg| arg.to_owned())).await
+    }
+
+    async fn assert_five_tweets_go_all_the_way(args: &[&str]) {
         let heard = Heard::default();
-        let points = notebook(Narrator::new(heard.clone(), false)).await.unwrap();
+        let analyzer = opened(args).await.unwrap();
+        let narrator = Narrator::new(heard.clone(), false);
+        let points = notebook(analyzer, narrator).await.unwrap();
         assert_eq!(points.len(), 5);
         let heard = String::from_utf8(heard.0.lock().unwrap().clone()).unwrap();
         for point in &points {

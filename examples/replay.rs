@@ -141,10 +141,8 @@ mod tests {
             "{summaries:?}"
         );
         let hour = Duration::from_secs(119 * 30);
-        assert!(
-            (hour..hour + Duration::from_secs(60)).contains(&took),
-            "{took:?}"
-        );
+        // Or more: while only the source's thread works, the clock runs ahead.
+        assert!(took >= hour, "{took:?}");
         assert!(really.elapsed() < Duration::from_secs(60));
         let minute = Duration::from_secs(60);
         let buckets = store.summarize(&Query::default(), minute).await.unwrap();

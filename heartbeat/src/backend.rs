@@ -37,6 +37,10 @@ pub async fn open_analyzer(config: AnalyzerConfig) -> Result<Arc<dyn Analyzer>> 
     match config {
         #[cfg(feature = "vader")]
         AnalyzerConfig::Vader => Ok(Arc::new(heartbeat_vader::VaderAnalyzer::new())),
+        #[cfg(feature = "torch")]
+        AnalyzerConfig::Roberta(config) => Ok(Arc::new(
+            heartbeat_torch::RobertaAnalyzer::open(*config).await?,
+        )),
     }
 }
 

@@ -13,6 +13,9 @@ pub use heartbeat_mock as mock;
 #[cfg(feature = "sqlite")]
 #[doc(no_inline)]
 pub use heartbeat_sqlite as sqlite;
+#[cfg(feature = "torch")]
+#[doc(no_inline)]
+pub use heartbeat_torch as torch;
 #[cfg(feature = "vader")]
 #[doc(no_inline)]
 pub use heartbeat_vader as vader;

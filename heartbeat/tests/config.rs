@@ -180,6 +180,53 @@ fn what_is_no_address_changes_nothing() {
     }
 }
 
+#[cfg(feature = "torch")]
+#[test]
+fn a_model_is_named_by_its_address_or_in_the_file() {
+    use heartbeat::torch::{Device, Precision};
+
+    let file = "[analyzer]\nkind = 'roberta'\nmodel = 'a/b'\ndevice = 'cuda:1'\nhub.offline = true";
+    let mut config = Config::parse(file).unwrap();
+    assert_eq!(config.analyzer().unwrap().to_string(), "roberta:a/b");
+    for address in ["roberta:small", "roberta:./a b", "roberta:c/d"] {
+        config.set_analyzer(address).unwrap();
+        assert_eq!(config.analyzer().unwrap().to_string(), address);
+    }
+    let AnalyzerConfig::Roberta(roberta) = config.analyzer().unwrap() else {
+        panic!("another kind");
+    };
+    assert_eq!(roberta.device, Device::Cuda(1));
+    assert_eq!(roberta.precision, Precision::Fp32);
+    assert_eq!(roberta.hub.offline, Some(true));
+
+    for (field, told) in [
+        ("modle = 'small'", "Did you mean `model`?"),
+        ("device = 'gpu'", "no such device (device gpu)"),
+        ("precision = 'fp8'", "`fp32`, `bf16`, `int8`"),
+        ("hub.endpont = 'x'", "Did you mean `endpoint`?"),
+    ] {
+        let text = format!("[analyzer]\nkind = 'roberta'\n{field}");
+        let report = Config::parse(&text).unwrap_err().report();
+        assert!(report.contains(told), "{report}");
+        assert!(report.contains("line 3)"), "{report}");
+    }
+}
+
+#[cfg(not(feature = "torch"))]
+#[test]
+fn a_build_without_models_says_how_to_get_one_that_has_them() {
+    let mut config = Config::default();
+    let file = "[analyzer]\nkind = 'roberta'";
+    for error in [
+        config.set_analyzer("roberta:small").unwrap_err(),
+        Config::parse(file).unwrap_err(),
+    ] {
+        let report = error.report();
+        assert!(report.contains("`--features torch`"), "{report}");
+        assert!(report.contains("`cargo xtask build`"), "{report}");
+    }
+}
+
 #[test]
 fn stages_that_cannot_work_are_refused() {
     for text in [

@@ -39,6 +39,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        // Small batches, so that there is much to interrupt.
+        Self::with("kind = 'vader'", 3)
+    }
+
+    fn with(analyzer: &str, batch: usize) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let tweets = env::var_os("HEARTBEAT_TWEETS").map_or_else(
             || {
@@ -68,12 +73,14 @@ impl World {
         let config = format!(
             "[source]\nkind = 'jsonl'\npath = '{}'\n\
              [bus]\nkind = 'sqlite'\npath = '{}'\nlease = '{}ms'\n\
+             [analyzer]\n{analyzer}\n\
              [store]\nkind = 'sqlite'\npath = '{}'\n\
-             [stages]\nbatch = 3\nin_flight = 9\npoll_wait = '20ms'\n",
+             [stages]\nbatch = {batch}\nin_flight = {}\npoll_wait = '20ms'\n",
             tweets.display(),
             folder.path().join("bus.db").display(),
             LEASE.as_millis(),
             folder.path().join("points.db").display(),
+            3 * batch,
         );
         fs::write(folder.path().join("heartbeat.toml"), config).expect("written");
         Self { folder, ids }
@@ -312,6 +319,30 @@ async fn two_analyzers_share_the_work_and_one_takes_over_from_the_other() {
         world.start(&["transfer", "--until-idle"]),
         Duration::from_secs(120),
     );
+    assert!(status.success(), "{}", world.log());
+    world.assert_everything_arrived_once().await;
+}
+
+#[cfg(feature = "torch")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_killed_at_work_loses_and_doubles_nothing() {
+    let world = World::with("kind = 'roberta'\nthreads = 1", 50);
+    let mut process = world.start(&["run", "--until-idle"]);
+    let started = Instant::now();
+    while world.stored().await.is_empty() {
+        let patience = Duration::from_secs(60);
+        assert!(started.elapsed() < patience, "{}", world.log());
+        sleep(Duration::from_millis(20));
+    }
+    assert!(
+        process.try_wait().expect("a status").is_none(),
+        "{}",
+        world.log()
+    );
+    process.kill().expect("killed");
+    process.wait().expect("ended");
+    let again = world.start(&["run", "--until-idle"]);
+    let status = wait_for(again, Duration::from_secs(120));
     assert!(status.success(), "{}", world.log());
     world.assert_everything_arrived_once().await;
 }

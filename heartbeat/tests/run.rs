@@ -138,7 +138,7 @@ fn sigterm_finishes_what_is_in_flight_and_nothing_is_lost() {
     let dir = dir.path();
     // The rate decides the posts' times, so it is the same in all runs.
     let posts = [
-        "run", "--seed", "3", "--count", "400", "--rate", "200", "--json",
+        "run", "--seed", "3", "--count", "1200", "--rate", "200", "--json",
     ];
     let mut child = command(dir, &posts)
         .stdout(Stdio::piped())
@@ -155,11 +155,11 @@ fn sigterm_finishes_what_is_in_flight_and_nothing_is_lost() {
     assert!(output.status.success(), "{output:?}");
     let first: Value = serde_json::from_slice(&output.stdout).unwrap();
     let published = first["published"].as_u64().unwrap();
-    assert!((1..400).contains(&published), "{first}");
+    assert!((1..1200).contains(&published), "{first}");
 
     let to_the_end = [&posts[..], &["--until-idle"]].concat();
     let rest = done(heartbeat(dir, &to_the_end, b""));
-    assert_eq!(rest["published"].as_u64().unwrap() + published, 400);
+    assert_eq!(rest["published"].as_u64().unwrap() + published, 1200);
     let whole = tempdir().unwrap();
     done(heartbeat(whole.path(), &to_the_end, b""));
     assert!(dump(dir) == dump(whole.path()));

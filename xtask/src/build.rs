@@ -7,11 +7,18 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::shell::{cargo, metadata, tell_and_run};
+use crate::{
+    libtorch,
+    shell::{metadata, tell_and_run},
+};
 
-/// Builds the program as it is shipped, prints where it is and gives its path.
+/// Builds the program as it is shipped, with every backend, prints where it is and gives its path.
 pub(crate) fn run() -> Result<PathBuf> {
-    tell_and_run(cargo().args(["build", "--release", "--package", "heartbeat", "--locked"]))?;
+    tell_and_run(
+        libtorch::cargo()?
+            .args(["build", "--release", "--package", "heartbeat", "--locked"])
+            .args(["--features", "torch"]),
+    )?;
     let metadata = metadata()?;
     let target = metadata["target_directory"]
         .as_str()

@@ -27,6 +27,8 @@ impl Cache {
             env::home_dir(),
         )
         .context("no home directory to keep a cache in: set HEARTBEAT_CACHE to a folder")?;
+        // Other commands run in other folders.
+        let dir = std::path::absolute(dir)?;
         fs::create_dir_all(&dir)
             .with_context(|| format!("cannot create the cache {}", dir.display()))?;
         Ok(Self { dir })

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     cache::Cache,
+    libtorch,
     python::Python,
     shell::{BAD, GOOD, cargo, metadata, root, step, tell_and_run},
     tools::{DENY, MACHETE},
@@ -62,7 +63,7 @@ fn format() -> Result<()> {
 
 fn clippy() -> Result<()> {
     tell_and_run(
-        cargo()
+        libtorch::cargo()?
             .args(["clippy", "--workspace", "--all-targets", "--all-features"])
             .args(["--locked", "--", "-D", "warnings"]),
     )
@@ -72,7 +73,7 @@ fn clippy() -> Result<()> {
 fn clippy_without_features() -> Result<()> {
     for library in libraries()? {
         tell_and_run(
-            cargo()
+            libtorch::cargo()?
                 .args(["clippy", "--package", &library, "--lib"])
                 .args(["--no-default-features", "--locked", "--", "-D", "warnings"]),
         )?;
@@ -82,7 +83,7 @@ fn clippy_without_features() -> Result<()> {
 
 fn docs() -> Result<()> {
     tell_and_run(
-        cargo()
+        libtorch::cargo()?
             .args([
                 "doc",
                 "--workspace",
@@ -105,7 +106,7 @@ fn spelling() -> Result<()> {
 
 /// Packs each crate as for the registry and builds it from that.
 fn packages() -> Result<()> {
-    let mut publish = cargo();
+    let mut publish = libtorch::cargo()?;
     publish.args(["publish", "--workspace", "--dry-run", "--locked"]);
     // At work, check what is there; in CI what is there must be what is committed.
     if std::env::var_os("CI").is_none() {

@@ -8,7 +8,9 @@ mod cache;
 mod check;
 mod fixtures;
 mod ground_truth;
+mod libtorch;
 mod python;
+mod rivals;
 mod shell;
 mod test;
 mod tools;
@@ -28,8 +30,12 @@ enum Command {
     Test(test::Test),
     Check(check::Check),
     Bench(bench::Bench),
-    /// Build the program as it is shipped and print where it is
+    /// Build the program as it is shipped, with every backend, and print where it is
     Build,
+    /// Fetch a LibTorch for CPUs (Linux on x86-64; 530 MB) and print where it is
+    ///
+    /// The other commands find it by themselves, unless LIBTORCH or LIBTORCH_USE_PYTORCH names one of your own.
+    Libtorch,
     /// Fetch 4,200 real tweets rated by people, as JSON lines, and print where they are
     ///
     /// They are those of Hutto & Gilbert, ICWSM 2014. The data has no times: tweet number n gets the n-th
@@ -62,6 +68,11 @@ fn run(command: Command) -> Result<()> {
         Command::Check(check) => check.run(),
         Command::Bench(bench) => bench.run(),
         Command::Build => build::run().map(drop),
+        Command::Libtorch => {
+            let dir = libtorch::set_up(&Cache::open()?)?;
+            anstream::println!("{}", dir.display());
+            Ok(())
+        }
         Command::Tweets { out } => {
             let cache = Cache::open()?;
             let python = Python::set_up(&cache)?;

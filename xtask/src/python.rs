@@ -13,9 +13,6 @@ use crate::{
     shell::{self, step},
 };
 
-/// The packages, each with its version and hashes.
-const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
-
 /// The virtual environment, complete.
 #[derive(Debug)]
 pub(crate) struct Python {
@@ -23,18 +20,28 @@ pub(crate) struct Python {
 }
 
 impl Python {
-    /// Makes the environment in the cache, or finds it there as it should be.
+    /// The environment that most chores use.
     ///
     /// # Errors
     /// No usable Python on this machine, or a package cannot be fetched.
     pub(crate) fn set_up(cache: &Cache) -> Result<Self> {
+        Self::with(cache, "python", "python/requirements.txt")
+    }
+
+    /// Makes an environment of that name in the cache, or finds it there with the packages that the file of this
+    /// crate names, each with its version and hashes.
+    ///
+    /// # Errors
+    /// As of [`Python::set_up`].
+    pub(crate) fn with(cache: &Cache, name: &str, requirements: &str) -> Result<Self> {
         let _lock = cache.lock()?;
         let python = Self {
-            dir: cache.path("python"),
+            dir: cache.path(name),
         };
+        let packages = fs::read_to_string(own(requirements))?;
         // Written last, so an environment left half made is made anew.
         let stamp = python.dir.join("requirements.txt");
-        let complete = fs::read_to_string(&stamp).is_ok_and(|it| it == REQUIREMENTS);
+        let complete = fs::read_to_string(&stamp).is_ok_and(|it| it == packages);
         // An upgrade of the system's Python leaves a link to nothing.
         if !(complete && python.interpreter().exists()) {
             step("setting up Python packages");
@@ -45,11 +52,8 @@ impl Python {
                     .args(["-m", "venv"])
                     .arg(&python.dir),
             )?;
-            python.pip(
-                ["install", "--only-binary", ":all:"],
-                "python/requirements.txt",
-            )?;
-            cache::write_whole(&stamp, REQUIREMENTS.as_bytes())?;
+            python.pip(["install", "--only-binary", ":all:"], requirements)?;
+            cache::write_whole(&stamp, packages.as_bytes())?;
         }
         Ok(python)
     }
@@ -74,11 +78,16 @@ impl Python {
         pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"])
             .args(args)
             .args(["--no-deps", "--require-hashes", "--requirement"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(requirements))
+            .arg(own(requirements))
             // Our stdout is for results.
             .stdout(Stdio::from(io::stderr()));
         shell::run(&mut pip).context("pip cannot fetch what is needed")
     }
+}
+
+/// A file of this crate.
+pub(crate) fn own(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// Tells what to install where Python cannot make virtual environments.

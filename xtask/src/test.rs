@@ -2,10 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{
-    fixtures::Fixtures,
-    shell::{cargo, tell_and_run},
-};
+use crate::{fixtures::Fixtures, libtorch, shell::tell_and_run};
 
 /// Set up what the tests need and run all of them
 #[derive(Debug, clap::Args)]
@@ -21,7 +18,7 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) fn run(&self) -> Result<()> {
         let fixtures = Fixtures::set_up()?;
-        let mut test = cargo();
+        let mut test = libtorch::cargo()?;
         test.args(["test", "--all-features", "--locked", "--no-fail-fast"])
             .env("HEARTBEAT_KILLS", self.kills.to_string());
         if self.args.is_empty() {

@@ -8,6 +8,9 @@ use heartbeat::config::{Config, SourceConfig};
 use heartbeat_core::{Error, Result};
 use jiff::fmt::friendly::SpanParser;
 
+#[cfg(feature = "torch")]
+use crate::cli::roberta::RobertaArgs;
+
 /// Flags of every command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "General")]
@@ -110,21 +113,33 @@ impl BusArgs {
     }
 }
 
-/// The flag that chooses the analyzer.
+/// Flags that choose the analyzer.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Analyzer")]
 pub(crate) struct AnalyzerArgs {
-    /// What tells the mood: `vader` [default: vader]
-    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_ANALYZER")]
+    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_ANALYZER", help = ANALYZERS)]
     analyzer: Option<String>,
+    #[cfg(feature = "torch")]
+    #[command(flatten)]
+    roberta: RobertaArgs,
 }
 
+#[cfg(feature = "torch")]
+const ANALYZERS: &str = "What tells the mood: `vader`, a lexicon; `roberta:small`, the small transformer that ships; \
+    `roberta:FOLDER`, one in the Hub's layout; `roberta:OWNER/NAME`, one on the Hub, such as \
+    roberta:cardiffnlp/twitter-roberta-base-sentiment-latest [default: vader]";
+#[cfg(not(feature = "torch"))]
+const ANALYZERS: &str = "What tells the mood: `vader`; a build with the feature `torch` has `roberta:MODEL` too [default: vader]";
+
 impl AnalyzerArgs {
-    /// Lays the flag over the config.
+    /// Lays the flags over the config.
     pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
-        self.analyzer
-            .iter()
-            .try_for_each(|address| config.set_analyzer(address))
+        if let Some(address) = &self.analyzer {
+            config.set_analyzer(address)?;
+        }
+        #[cfg(feature = "torch")]
+        self.roberta.apply(config)?;
+        Ok(())
     }
 }
 

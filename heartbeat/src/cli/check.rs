@@ -87,7 +87,7 @@ pub(crate) async fn run(args: &CheckArgs, context: &Context) -> Result<ExitCode>
         Err(error) => report.add(&Finding::new("config", file, Err(error)))?,
         Ok(config) => {
             report.add(&Finding::new("config", file, Ok(good.to_owned())))?;
-            backends(&config, &mut report).await?;
+            backends(&config, context, &mut report).await?;
         }
     }
     Ok(if report.all_good {
@@ -125,7 +125,7 @@ impl Report {
     }
 }
 
-async fn backends(config: &Config, report: &mut Report) -> Result<()> {
+async fn backends(config: &Config, context: &Context, report: &mut Report) -> Result<()> {
     let source = config.source()?;
     let found = in_time(check_source(source.clone())).await;
     report.add(&Finding::new("source", source, found))?;
@@ -135,7 +135,8 @@ async fn backends(config: &Config, report: &mut Report) -> Result<()> {
     report.add(&Finding::new("bus", bus, found))?;
 
     let analyzer = config.analyzer()?;
-    let found = in_time(check_analyzer(analyzer.clone())).await;
+    // Without a limit: a model may have to be fetched, and the server's silence has a limit of its own.
+    let found = check_analyzer(analyzer.clone(), context).await;
     report.add(&Finding::new("analyzer", analyzer, found))?;
 
     let store = config.store()?;
@@ -171,14 +172,18 @@ async fn check_bus(config: BusConfig, whole: &Config) -> Result<String> {
     ))
 }
 
-async fn check_analyzer(config: AnalyzerConfig) -> Result<String> {
+async fn check_analyzer(config: AnalyzerConfig, context: &Context) -> Result<String> {
     const TEXT: &str = "What a lovely day!";
-    let analyzer = backend::open_analyzer(config).await?;
+    let (analyzer, told) = context.open_analyzer(config).await?;
     let scores = analyzer.analyze(&[TEXT]).await?;
     let first = scores
         .first()
         .ok_or_else(|| Error::internal("it gave no scores for a text"))?;
-    Ok(format!("finds “{TEXT}” {}", first.label))
+    let found = format!("finds “{TEXT}” {}", first.label);
+    Ok(match told {
+        Some(told) => format!("{found}; {told}"),
+        None => found,
+    })
 }
 
 async fn check_store(config: StoreConfig) -> Result<String> {

@@ -1,15 +1,17 @@
 //! What every command is given.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use heartbeat::backend;
-use heartbeat::config::{BusConfig, Config, StoreConfig};
+use heartbeat::config::{AnalyzerConfig, BusConfig, Config, StoreConfig};
 use heartbeat_core::{Analyzer, Bus, Error, Result, Store};
 use indicatif::MultiProgress;
 
 use crate::cli::args::{AnalyzerArgs, BusArgs, GlobalArgs, LogFormat, StoreArgs};
+#[cfg(feature = "torch")]
+use crate::cli::roberta;
 
 /// The config file that is read when none is named.
 const CONFIG_FILE: &str = "heartbeat.toml";
@@ -50,11 +52,31 @@ impl Context {
             .map_or_else(|| Ok(Config::default()), Config::read)
     }
 
-    /// Opens the analyzer that config and flag choose.
+    /// Opens the analyzer that config and flags choose, and tells a person what was loaded.
     pub(crate) async fn analyzer(&self, args: &AnalyzerArgs) -> Result<Arc<dyn Analyzer>> {
         let mut config = self.config()?;
         args.apply(&mut config)?;
-        backend::open_analyzer(config.analyzer()?).await
+        let config = config.analyzer()?;
+        let address = config.to_string();
+        let (analyzer, told) = self.open_analyzer(config).await?;
+        if let Some(told) = told.filter(|_| self.live) {
+            // When nobody listens there is nobody to tell.
+            let _ = writeln!(anstream::stderr(), "{address}: {told}");
+        }
+        Ok(analyzer)
+    }
+
+    /// Opens the analyzer, and gives what there is to tell of it.
+    pub(crate) async fn open_analyzer(
+        &self,
+        config: AnalyzerConfig,
+    ) -> Result<(Arc<dyn Analyzer>, Option<String>)> {
+        #[cfg(feature = "torch")]
+        if let AnalyzerConfig::Roberta(config) = &config {
+            let (analyzer, told) = roberta::open(config, self).await?;
+            return Ok((Arc::new(analyzer), Some(told)));
+        }
+        Ok((backend::open_analyzer(config).await?, None))
     }
 
     /// Opens the bus that config and flag choose, to look at what is there.

@@ -36,11 +36,13 @@ const BAD_ROWS_TOLD: u64 = 5;
 /// a valence, whose sign tells the class. A row that is none of that is told and left out.
 ///
 /// VADER decides its label by its compound score: positive from 0.05 on, negative from -0.05 down,
-/// neutral between. A class that never occurs is left out of the macro means.
+/// neutral between. A model's label is that of the greatest share. A class that never occurs is left out
+/// of the macro means.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   heartbeat eval tweets.tsv
+  heartbeat eval tweets.tsv --analyzer roberta:small           a transformer, in a build that has it
   heartbeat eval tweets.jsonl.gz --min-macro-recall 0.7     a gate for CI: exit status 1 below it")]
 pub(crate) struct EvalArgs {
     /// The labelled texts, JSONL or TSV (`.gz` too), or `-` for the standard input

@@ -15,6 +15,8 @@ mod lines;
 mod log;
 mod mood;
 mod out;
+#[cfg(feature = "torch")]
+mod roberta;
 mod run;
 mod score;
 mod signals;

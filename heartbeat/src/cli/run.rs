@@ -60,7 +60,11 @@ pub(crate) async fn run(args: &RunArgs, context: &Context) -> Result<ExitCode> {
     let stop = stop_token()?;
     let (source, file) = work::open_source(config.source()?).await?;
     let bus = backend::open_bus(config.bus()?).await?;
-    let analyzer = backend::open_analyzer(config.analyzer()?).await?;
+    let (analyzer, _) = tokio::select! {
+        opened = context.open_analyzer(config.analyzer()?) => opened?,
+        // A model that is fetched can take its time.
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
     let store = backend::open_store(config.store()?).await?;
     let mood = Mood::new();
     let analyzer = Arc::new(Watched::new(analyzer, mood.clone()));

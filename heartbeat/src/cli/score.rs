@@ -18,7 +18,7 @@ use crate::cli::out::Out;
 ///
 /// A line of the answer has the label, the shares negative, neutral and positive, which sum to 1, and
 /// the text. VADER decides the label by its compound score: positive from 0.05 on, negative from -0.05
-/// down, neutral between.
+/// down, neutral between. A model's label is that of the greatest share.
 ///
 /// A line that is not UTF-8, or is longer than 1 MiB, is told on the standard error by its number; the
 /// others are scored, and the exit status is 1.
@@ -26,6 +26,7 @@ use crate::cli::out::Out;
 #[command(after_help = "\
 Examples:
   heartbeat score \"What a lovely day\"
+  heartbeat score \"What a lovely day\" --analyzer roberta:small     by a transformer, in a build that has it
   heartbeat score tweets.txt.gz --json
   tail -f chat.log | heartbeat score")]
 pub(crate) struct ScoreArgs {

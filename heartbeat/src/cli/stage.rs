@@ -140,7 +140,11 @@ pub(crate) async fn analyze(args: &AnalyzeArgs, context: &Context) -> Result<Exi
 
     let stop = stop_token()?;
     let bus = backend::open_bus(lasting_bus(config.bus()?)?).await?;
-    let analyzer = backend::open_analyzer(config.analyzer()?).await?;
+    let (analyzer, _) = tokio::select! {
+        opened = context.open_analyzer(config.analyzer()?) => opened?,
+        // A model that is fetched can take its time.
+        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
     let mood = Mood::new();
     let mut flow = Flow::new(bus, stop);
     flow.analyze(Arc::new(Watched::new(analyzer, mood.clone())), options);

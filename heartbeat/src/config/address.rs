@@ -13,6 +13,8 @@ pub(super) trait Choice: Sized {
     const TABLE: &'static str;
     /// The kinds that this build has; the first is taken when none is named.
     const KINDS: &'static [&'static str];
+    /// Kinds that not every build has, and the feature that brings each.
+    const FEATURES: &'static [(&'static str, &'static str)];
 
     /// The config of that kind with these fields.
     fn with_fields(kind: &str, fields: Fields<'_>) -> Result<Self>;
@@ -39,8 +41,20 @@ pub(super) fn default_kind<C: Choice>() -> Result<&'static str> {
 /// What is said of a kind that this build does not have.
 pub(super) fn unknown_kind<C: Choice>(kind: &str) -> Error {
     let table = C::TABLE;
-    Error::misconfigured(format!("this build has no {table} of the kind `{kind}`"))
-        .hint(names::advice(kind, C::KINDS))
+    Error::misconfigured(format!("this build has no {table} of the kind `{kind}`")).hint(advice(
+        kind,
+        C::KINDS,
+        C::FEATURES,
+    ))
+}
+
+fn advice(kind: &str, kinds: &[&str], features: &[(&str, &str)]) -> String {
+    match features.iter().find(|(known, _)| *known == kind) {
+        Some((_, feature)) => format!(
+            "Build heartbeat with `--features {feature}`, or by `cargo xtask build`, which takes every backend in."
+        ),
+        None => names::advice(kind, kinds),
+    }
 }
 
 /// The config that is taken when none is chosen.
@@ -78,5 +92,17 @@ pub(super) fn apply<C: Choice + Clone>(chosen: &mut Option<C>, address: &str) ->
             *chosen = Some(config);
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_kind_that_another_build_has_is_told_how_to_build_that() {
+        let advice = |kind| advice(kind, &["steam"], &[("steam", "coal"), ("diesel", "oil")]);
+        assert!(advice("diesel").starts_with("Build heartbeat with `--features oil`"));
+        assert!(advice("steem").starts_with("Did you mean `steam`?"));
     }
 }

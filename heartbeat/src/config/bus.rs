@@ -28,6 +28,7 @@ impl Choice for BusConfig {
         "sqlite",
         "memory",
     ];
+    const FEATURES: &'static [(&'static str, &'static str)] = &[("sqlite", "sqlite")];
 
     fn with_fields(kind: &str, fields: Fields<'_>) -> Result<Self> {
         match kind {

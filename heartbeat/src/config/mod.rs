@@ -57,7 +57,7 @@ pub struct Config {
     pub source: Option<SourceConfig>,
     /// What carries messages. `None`: SQLite when it is built in, else memory.
     pub bus: Option<BusConfig>,
-    /// What tells the mood. `None`: VADER when it is built in.
+    /// What tells the mood. `None`: VADER when it is built in, else RoBERTa.
     pub analyzer: Option<AnalyzerConfig>,
     /// Where moods are kept. `None`: SQLite when it is built in, else memory.
     pub store: Option<StoreConfig>,
@@ -99,7 +99,7 @@ impl Config {
         address::apply(&mut self.bus, address)
     }
 
-    /// Chooses the analyzer by its address: `vader`.
+    /// Chooses the analyzer by its address: `vader`, `roberta:MODEL`.
     ///
     /// # Errors
     /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when it is none.

@@ -31,6 +31,7 @@ impl SourceConfig {
 impl Choice for SourceConfig {
     const TABLE: &'static str = "source";
     const KINDS: &'static [&'static str] = &["fake", "jsonl"];
+    const FEATURES: &'static [(&'static str, &'static str)] = &[];
 
     fn with_fields(kind: &str, fields: Fields<'_>) -> Result<Self> {
         match kind {

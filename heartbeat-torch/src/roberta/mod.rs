@@ -1,0 +1,83 @@
+//! RoBERTa for sequence classification (Liu et al., 2019, arXiv:1907.11692) on LibTorch.
+//!
+//! Texts are packed one after the other, so that what is done token by token, nearly all of the
+//! work, is done on the tokens there are and on no padding. Attention is done for all texts of the
+//! same length at once. The last layer is computed for the first token alone, which is the only one
+//! that the head looks at.
+
+mod attention;
+mod embeddings;
+mod kernels;
+mod lanes;
+mod layer;
+mod linear;
+mod network;
+mod norm;
+mod packed;
+mod setting;
+mod shared;
+mod weights;
+
+use std::cell::RefCell;
+
+use heartbeat_core::{Error, Result};
+
+use self::lanes::Lanes;
+use self::network::Network;
+pub(crate) use self::setting::Setting;
+use self::weights::Weights;
+use crate::architecture::Architecture;
+use crate::checkpoint::Checkpoint;
+use crate::error;
+
+/// A model, loaded. It belongs to the thread that loaded it.
+#[derive(Debug)]
+pub(crate) struct Roberta {
+    lanes: RefCell<Lanes>,
+    vocab: u32,
+    max_tokens: usize,
+}
+
+impl Roberta {
+    /// Loads the weights and lays them out for the precision and the device of `setting`.
+    pub(crate) fn load(
+        architecture: &Architecture,
+        checkpoint: &Checkpoint,
+        setting: &Setting,
+    ) -> Result<Self> {
+        let _no_grad = tch::no_grad_guard();
+        setting.share_work();
+        let format = setting
+            .format(architecture)
+            .map_err(error::torch("choosing kernels"))?;
+        let network = Network::load(&Weights {
+            checkpoint,
+            architecture,
+            format: &format,
+            device: setting.device,
+            prefix: "",
+        })?;
+        Ok(Self {
+            lanes: RefCell::new(Lanes::new(network, *setting)),
+            vocab: u32::try_from(architecture.vocab).unwrap_or(u32::MAX),
+            max_tokens: architecture.max_tokens,
+        })
+    }
+
+    /// How negative, neutral and positive each text is.
+    ///
+    /// A text is its tokens, from one to as many as the model has positions for.
+    pub(crate) fn score(&self, texts: &[&[u32]]) -> Result<Vec<[f32; 3]>> {
+        if let Some(index) = texts.iter().position(|text| !self.can_read(text)) {
+            return Err(Error::internal("these are no tokens of the model's").at_item(index));
+        }
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.lanes.borrow_mut().score(texts)
+    }
+
+    fn can_read(&self, text: &[u32]) -> bool {
+        (1..=self.max_tokens).contains(&text.len()) && text.iter().all(|&id| id < self.vocab)
+    }
+}

@@ -1,0 +1,104 @@
+//! From a checkpoint's tensors to a model's parts.
+
+use heartbeat_core::Result;
+use tch::{Device, Tensor};
+
+use super::linear::{Format, Linear};
+use super::norm::LayerNorm;
+use crate::architecture::Architecture;
+use crate::checkpoint::Checkpoint;
+use crate::error;
+
+/// The tensors of a checkpoint whose names begin alike, on their way to a device and a format.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    pub(super) checkpoint: &'a Checkpoint,
+    pub(super) architecture: &'a Architecture,
+    pub(super) format: &'a Format,
+    pub(super) device: Device,
+    /// With the dot at its end.
+    pub(super) prefix: &'a str,
+}
+
+impl<'a> Weights<'a> {
+    pub(super) fn at(self, prefix: &'a str) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// On the processor it is a view of the file, where that is possible.
+    pub(super) fn tensor(&self, name: &str, shape: &[i64]) -> Result<Tensor> {
+        let name = format!("{}{name}", self.prefix);
+        self.checkpoint
+            .tensor(&name, shape)?
+            .f_to_device(self.device)
+            .map_err(error::torch("placing weights"))
+    }
+
+    pub(super) fn norm(&self, name: &str) -> Result<LayerNorm> {
+        let shape = [self.architecture.hidden];
+        // Copies, since a view of a few numbers would hold pages of the file.
+        let copy = |part: &str| {
+            self.tensor(&format!("{name}.{part}"), &shape)?
+                .f_detach_copy()
+                .map_err(error::torch("copying weights"))
+        };
+        Ok(LayerNorm {
+            weight: copy("weight")?.into(),
+            bias: copy("bias")?.into(),
+            eps: self.architecture.layer_norm_eps,
+        })
+    }
+
+    /// Layers of as many outputs as inputs that have the same input, as one layer.
+    pub(super) fn joined(&self, names: &[&str]) -> Result<Linear> {
+        let hidden = self.architecture.hidden;
+        let (weights, biases) = names
+            .iter()
+            .map(|name| self.parameters(name, hidden, hidden))
+            .collect::<Result<(Vec<_>, Vec<_>)>>()?;
+        let join = |parts: &[Tensor]| match parts {
+            [one] => Ok(one.shallow_clone()),
+            parts => Tensor::f_cat(parts, 0).map_err(error::torch("joining weights")),
+        };
+        self.linear(&join(&weights)?, &join(&biases)?)
+    }
+
+    /// The layer that widens within a feed-forward block.
+    pub(super) fn up(&self, name: &str) -> Result<Linear> {
+        let Architecture {
+            hidden,
+            intermediate,
+            ..
+        } = *self.architecture;
+        let (weight, bias) = self.parameters(name, intermediate, hidden)?;
+        self.linear(&weight, &bias)
+    }
+
+    /// The layer that narrows within a feed-forward block.
+    pub(super) fn down(&self, name: &str) -> Result<Linear> {
+        let Architecture {
+            hidden,
+            intermediate,
+            ..
+        } = *self.architecture;
+        let (weight, bias) = self.parameters(name, hidden, intermediate)?;
+        self.linear(&weight, &bias)
+    }
+
+    /// The weight and the bias of a linear layer.
+    pub(super) fn parameters(
+        &self,
+        name: &str,
+        outputs: i64,
+        inputs: i64,
+    ) -> Result<(Tensor, Tensor)> {
+        Ok((
+            self.tensor(&format!("{name}.weight"), &[outputs, inputs])?,
+            self.tensor(&format!("{name}.bias"), &[outputs])?,
+        ))
+    }
+
+    fn linear(&self, weight: &Tensor, bias: &Tensor) -> Result<Linear> {
+        Linear::new(weight, bias, self.format).map_err(error::torch("laying out weights"))
+    }
+}
