@@ -162,7 +162,7 @@ impl FromStr for Device {
                 .ok_or_else(|| {
                     Error::misconfigured("no such device")
                         .with("device", text)
-                        .hint("name `auto`, `cpu` or `cuda:N`")
+                        .hint("Name `auto`, `cpu` or `cuda:N`.")
                 }),
         }
     }
@@ -216,7 +216,7 @@ impl FromStr for Precision {
             "int8" => Ok(Self::Int8),
             _ => Err(Error::misconfigured("no such precision")
                 .with("precision", text)
-                .hint("name `fp32`, `bf16` or `int8`")),
+                .hint("Name `fp32`, `bf16` or `int8`.")),
         }
     }
 }

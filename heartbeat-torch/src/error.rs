@@ -14,7 +14,7 @@ pub(crate) fn torch(what: &'static str) -> impl Fn(TchError) -> Error {
         let out_of_memory = text.contains("out of memory") || text.contains("not enough memory");
         let error = if out_of_memory {
             Error::unavailable(format!("LibTorch has not enough memory while {what}"))
-                .hint("give the process more memory or set smaller batches")
+                .hint("Give the process more memory, or set smaller batches.")
         } else {
             Error::internal(format!("LibTorch failed while {what}"))
         };

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use heartbeat_core::{Analyzer, Label, Scores, preprocess};
-use heartbeat_torch::{Precision, RobertaAnalyzer, RobertaConfig};
+use heartbeat_torch::{Device, Precision, RobertaAnalyzer, RobertaConfig};
 use serde::Deserialize;
 
 /// Python's own scores of a text alone and in a batch differ by 6e-6.
@@ -55,12 +55,22 @@ fn expected(model: &str) -> (Vec<String>, Vec<[f32; 3]>) {
         .unzip()
 }
 
+/// The device that `HEARTBEAT_DEVICE` names, where all of this must hold as well; else the processor.
+fn device() -> Device {
+    let named = std::env::var("HEARTBEAT_DEVICE");
+    named.map_or(Device::Cpu, |name| name.parse().unwrap())
+}
+
 async fn open(model: &str, change: impl FnOnce(&mut RobertaConfig)) -> RobertaAnalyzer {
     let mut config = RobertaConfig {
         model: fixtures().join(model).display().to_string(),
+        device: device(),
         ..RobertaConfig::default()
     };
     change(&mut config);
+    if config.precision == Precision::Int8 {
+        config.device = Device::Cpu; // there is none elsewhere
+    }
     RobertaAnalyzer::open(config).await.unwrap()
 }
 

@@ -7,8 +7,8 @@ use crate::{build, fixtures::Fixtures, libtorch, rivals, shell::tell_and_run};
 /// Measure speed: all benches, or one
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
-    /// A bench target: `codec`, `bus`, `stages`, `vader` (which compares with Python's package) or
-    /// `pipeline` (a million tweets through the program)
+    /// A bench target: `codec`, `bus`, `stages`, `vader` (which compares with Python's package), `inference`
+    /// (which compares RoBERTa with other engines) or `pipeline` (a million tweets through the program)
     name: Option<String>,
     /// Given to the bench itself, such as a filter
     #[arg(last = true)]

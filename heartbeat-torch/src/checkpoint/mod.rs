@@ -1,5 +1,7 @@
 //! The weights of a model, tensor by tensor, from the files that Python saves.
 
+mod archive;
+mod mapping;
 mod pytorch;
 mod safetensors;
 
@@ -74,7 +76,7 @@ impl Checkpoint {
 
     /// The tensor of that name in 32-bit floating point, contiguous, on the processor.
     ///
-    /// One that `model.safetensors` keeps in 32 bits is a view of the file, whose pages the system
+    /// One that the file keeps in 32 bits and as it is, is a view of the file, whose pages the system
     /// loads when they are read; any other is a copy. Dropping it gives the memory back.
     ///
     /// # Errors
@@ -112,8 +114,14 @@ impl Checkpoint {
 const BELONG: &str = "The weights must belong to the config.json beside them, \
     which must be of a model for sequence classification.";
 
-const DAMAGED: &str = "Fetch the file again, or save the model anew with `save_pretrained` in \
-    Python's transformers.";
+fn damaged(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::misconfigured("the weights are damaged")
+        .caused_by(cause)
+        .hint(
+            "Fetch the file again, or save the model anew with `save_pretrained` in Python's \
+             transformers.",
+        )
+}
 
 /// The numbers of `kind` whose bytes those are, as floats.
 fn floats(bytes: &Tensor, kind: Kind, shape: &[i64]) -> Result<Tensor, TchError> {

@@ -7,24 +7,32 @@ use heartbeat_core::{Error, Result};
 use pytorch_reader::{DType, PytorchReader};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{DAMAGED, Entry, Weights};
+use super::archive::Archive;
+use super::{Entry, Weights, damaged};
 use crate::error;
 
 /// Tensors are moved to LibTorch in pieces of so many bytes.
 const PIECE: usize = 1 << 20;
 
 /// A file whose bytes are read when they are asked for, tensor by tensor.
-pub(super) struct Saved(PytorchReader);
+pub(super) struct Saved {
+    reader: PytorchReader,
+    /// Of a file that is a zip whose tensors can be views of it.
+    archive: Option<Archive>,
+}
 
 impl Saved {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        PytorchReader::new(path).map(Self).map_err(damaged)
+        Ok(Self {
+            reader: PytorchReader::new(path).map_err(damaged)?,
+            archive: Archive::open(path),
+        })
     }
 }
 
 impl Weights for Saved {
     fn entry(&self, name: &str) -> Option<Entry> {
-        let tensor = self.0.get(name)?;
+        let tensor = self.reader.get(name)?;
         Some(Entry {
             shape: tensor.shape().iter().map(|size| *size as i64).collect(),
             kind: match tensor.dtype() {
@@ -40,7 +48,7 @@ impl Weights for Saved {
 
     /// Also of a tensor that is stored with strides or shares its storage with others.
     fn bytes(&self, name: &str) -> Result<Tensor> {
-        let Some(saved) = self.0.get(name) else {
+        let Some(saved) = self.reader.get(name) else {
             return Err(Error::internal(
                 "a tensor was read that the file does not have",
             ));
@@ -48,6 +56,9 @@ impl Weights for Saved {
         // First what stays, then what is given back soon: so no holes are left between the tensors.
         let mut tensor = row(saved.byte_len()).map_err(error::torch("copying weights"))?;
         let bytes = saved.read().map_err(damaged)?;
+        if let Some(view) = self.archive.as_ref().and_then(|it| it.view_of(&bytes)) {
+            return Ok(view);
+        }
         hand_over(bytes, &mut tensor).map_err(error::torch("copying weights"))?;
         Ok(tensor)
     }
@@ -71,12 +82,6 @@ fn hand_over(mut bytes: Vec<u8>, tensor: &mut Tensor) -> Result<(), TchError> {
         bytes.shrink_to_fit();
     }
     Ok(())
-}
-
-fn damaged(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::misconfigured("cannot read the weights")
-        .caused_by(cause)
-        .hint(DAMAGED)
 }
 
 #[cfg(test)]

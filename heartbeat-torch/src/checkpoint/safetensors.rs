@@ -1,16 +1,17 @@
 //! `model.safetensors`: a JSON header, then the tensors one after another.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use heartbeat_core::{Error, Result};
+use heartbeat_core::Result;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::{DAMAGED, Entry, Weights};
+use super::mapping::Mapping;
+use super::{Entry, Weights, damaged};
 use crate::error;
 use crate::files::unreadable;
 
@@ -20,10 +21,9 @@ const LARGEST_HEADER: u64 = 16 << 20;
 /// How long the header is, as a little-endian number.
 const LENGTH: u64 = size_of::<u64>() as u64;
 
-/// A file, mapped anew for each tensor.
+/// A file that tensors are views of.
 pub(super) struct Mapped {
-    path: String,
-    length: u64,
+    file: Mapping,
     layout: Layout,
 }
 
@@ -42,20 +42,10 @@ struct Layout {
 
 impl Mapped {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let unreadable = |error| unreadable(path, error);
-        // LibTorch opens the file again, by a name that it wants in UTF-8.
-        let Some(name) = path.to_str() else {
-            return Err(Error::misconfigured("the path of the weights is not UTF-8")
-                .hint("Rename the folder."));
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        let length = file.metadata().map_err(unreadable)?.len();
-        let layout = Layout::read(&file, length)?;
-        Ok(Self {
-            path: name.to_owned(),
-            length,
-            layout,
-        })
+        let content = File::open(path).map_err(|error| unreadable(path, error))?;
+        let file = Mapping::new(path)?;
+        let layout = Layout::read(content, file.length())?;
+        Ok(Self { file, layout })
     }
 }
 
@@ -65,17 +55,7 @@ impl Weights for Mapped {
     }
 
     fn bytes(&self, name: &str) -> Result<Tensor> {
-        let range = self.layout.range(name);
-        let now = fs::metadata(&self.path).map_err(damaged)?.len();
-        if now != self.length {
-            return Err(damaged(format!("{now} bytes, and {} before", self.length)));
-        }
-        // Private and never written: the pages stay the file's own, and the system may drop and
-        // load them again.
-        let length = self.length as i64;
-        Tensor::f_from_file(&self.path, false, length, (Kind::Uint8, Device::Cpu))
-            .and_then(|file| file.f_narrow(0, range.start as i64, range.len() as i64))
-            .map_err(error::torch("mapping weights"))
+        self.file.bytes(self.layout.range(name))
     }
 }
 
@@ -99,7 +79,7 @@ impl Weights for Embedded {
 
 impl Layout {
     /// Reads the header of a file that is `length` bytes long and must be neither shorter nor longer
-    /// than the header says: whoever maps a file that ends early is killed when it reads on.
+    /// than the header says.
     fn read(mut file: impl Read, length: u64) -> Result<Self> {
         let mut size = [0; LENGTH as usize];
         file.read_exact(&mut size).map_err(damaged)?;
@@ -145,10 +125,4 @@ impl Layout {
             .map_or((0, 0), |info| info.data_offsets);
         self.start + begin..self.start + end
     }
-}
-
-fn damaged(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::misconfigured("the weights are damaged")
-        .caused_by(cause)
-        .hint(DAMAGED)
 }
