@@ -1,8 +1,11 @@
 //! heartbeat and its rivals on the same texts, each at the best of its settings, taking turns.
+//!
+//! Each rival's turn comes right after one of heartbeat's own, and their ratio is taken: the machine's speed changes
+//! within seconds.
 
 use std::fs;
 
-use crate::entry::{self, EXACT, Entry, FP32, GEMM, INT8, ONNX};
+use crate::entry::{self, EXACT, Entry, FP32, GEMM, ONNX};
 use crate::fixtures::{Fixtures, Texts};
 use crate::numbers::{differences, median, median_ratio};
 use crate::processor::Others;
@@ -10,29 +13,30 @@ use crate::protocol::Result;
 use crate::table::{Gemm, Lone, Report, Row};
 use crate::work::Shape;
 
-/// How often each has its turn. Ratios are taken turn by turn, as the machine's speed changes.
-const TURNS: usize = 7;
+/// How often each has its turn.
+const TURNS: usize = 9;
 /// How often lone texts are scored, and the rest before each, in seconds.
 const LONE_TURNS: usize = 5;
 const REST: f64 = 0.02;
 
-/// Runs it all: about half an hour.
-pub(crate) fn run(fixtures: &Fixtures) -> Result<Report> {
-    let mut entries = entry::enter(fixtures)?;
+/// Runs it all, about an hour, or only the rivals whose label has `only` in it.
+pub(crate) fn run(fixtures: &Fixtures, only: &str) -> Result<Report> {
+    let mut entries = entry::enter(fixtures, only)?;
     let mut others = Others::default();
     for turn in 1..=TURNS {
         eprintln!("turn {turn} of {TURNS}");
-        for entry in &mut entries {
-            let start = (Others::start()?, entry.rival.ticks()?);
-            let seconds = entry.rival.pass()?.seconds;
-            others.stop(start.0, entry.rival.ticks()? - start.1)?;
-            entry.seconds.push(seconds);
+        for index in 0..entries.len() {
+            let against = entries[index].against;
+            if entries[index].label == against {
+                continue;
+            }
+            let ours = find(&mut entries, against)?.turn(&mut others)?;
+            entries[index].beside.push(ours);
+            entries[index].turn(&mut others)?;
         }
     }
     let texts = Texts::read(&fixtures.model)?;
     let exact = find(&mut entries, EXACT)?.first.probabilities.clone();
-    let fp32 = find(&mut entries, FP32)?.seconds.clone();
-    let int8 = find(&mut entries, INT8)?.seconds.clone();
 
     let config = fs::read(fixtures.model.join("config.json"))?;
     let shape: Shape = serde_json::from_slice(&config)?;
@@ -41,10 +45,9 @@ pub(crate) fn run(fixtures: &Fixtures) -> Result<Report> {
         .iter()
         .map(|ids| shape.operations(ids.len()))
         .sum();
-    let gemm = gemm(find(&mut entries, GEMM)?, useful, &fp32);
+    let gemm = gemm(find(&mut entries, GEMM)?, useful);
 
     let row = |entry: &Entry| {
-        let ours = if entry.against == INT8 { &int8 } else { &fp32 };
         let (max_difference, mean_difference) = differences(&entry.first.probabilities, &exact);
         Row {
             label: entry.label.to_owned(),
@@ -52,7 +55,7 @@ pub(crate) fn run(fixtures: &Fixtures) -> Result<Report> {
             setting: setting(entry),
             texts_per_second: texts.ids.len() as f64 / median(entry.seconds.clone()),
             against: entry.against.to_owned(),
-            ratio: median_ratio(&entry.seconds, ours),
+            ratio: median_ratio(&entry.seconds, &entry.beside),
             aim: entry.aim,
             max_difference,
             mean_difference,
@@ -79,12 +82,12 @@ pub(crate) fn run(fixtures: &Fixtures) -> Result<Report> {
 }
 
 /// Useful operations a second, beside the best that the machine can.
-fn gemm(gemm: &Entry, useful: f64, fp32: &[f64]) -> Gemm {
+fn gemm(gemm: &Entry, useful: f64) -> Gemm {
     let rates = |operations: f64, seconds: &[f64]| -> Vec<f64> {
         seconds.iter().map(|seconds| operations / seconds).collect()
     };
     let peak = rates(gemm.first.operations, &gemm.seconds);
-    let ours = rates(useful, fp32);
+    let ours = rates(useful, &gemm.beside);
     Gemm {
         setting: setting(gemm),
         peak_gflops: median(peak.clone()) / 1e9,

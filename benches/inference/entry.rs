@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::fixtures::Fixtures;
 use crate::numbers::differences;
+use crate::processor::Others;
 use crate::protocol::Result;
 use crate::rival::{Pass, Rival};
 
@@ -40,6 +41,19 @@ pub(crate) struct Entry {
     pub(crate) peak_mb: f64,
     /// Of each turn.
     pub(crate) seconds: Vec<f64>,
+    /// Of ours in the turn right before.
+    pub(crate) beside: Vec<f64>,
+}
+
+impl Entry {
+    /// Scores all texts once; tells how long it took.
+    pub(crate) fn turn(&mut self, others: &mut Others) -> Result<f64> {
+        let (start, ticks) = (Others::start()?, self.rival.ticks()?);
+        let seconds = self.rival.pass()?.seconds;
+        others.stop(start, self.rival.ticks()? - ticks)?;
+        self.seconds.push(seconds);
+        Ok(seconds)
+    }
 }
 
 /// What a setting gave.
@@ -72,8 +86,8 @@ impl Batch {
     }
 }
 
-/// Starts all and finds each one's best setting.
-pub(crate) fn enter(fixtures: &Fixtures) -> Result<Vec<Entry>> {
+/// Starts those whose label has `only` in it, and those that are compared with, and finds each one's best setting.
+pub(crate) fn enter(fixtures: &Fixtures, only: &str) -> Result<Vec<Entry>> {
     let ours = |precision: &str| -> Result<Command> {
         let mut command = Command::new(env::current_exe()?);
         command.arg("serve").arg(&fixtures.model).arg(precision);
@@ -130,6 +144,9 @@ pub(crate) fn enter(fixtures: &Fixtures) -> Result<Vec<Entry>> {
         ),
         (GEMM, python("gemm"), Batch::Any, FP32, Some(0.9)),
     ] {
+        if !(label.contains(only) || [EXACT, FP32, INT8, ONNX, GEMM].contains(&label)) {
+            continue;
+        }
         let mut rival = Rival::start(&mut command)?;
         let exact = entries.first().map(|entry| &entry.first.probabilities[..]);
         let tried = try_all(&mut rival, label, batch, exact)?;
@@ -147,6 +164,7 @@ pub(crate) fn enter(fixtures: &Fixtures) -> Result<Vec<Entry>> {
             first: rival.pass()?,
             peak_mb: rival.peak()?,
             seconds: Vec::new(),
+            beside: Vec::new(),
             rival,
         });
     }

@@ -3,7 +3,7 @@
 //! | given | what it does |
 //! |---|---|
 //! | nothing | `rivals`, `repeats` and `speed` |
-//! | `rivals [--json FILE]` | the same texts through all engines in turn |
+//! | `rivals [--only LABEL] [--json FILE]` | the same texts through all engines in turn, or through those labelled so |
 //! | `repeats` | tweets of which half are retweets |
 //! | `speed` | by itself: batches, a stream, latency at half load |
 //! | `memory [MODEL [COUNT]]` | memory while so many texts of random lengths go through; of 100,000 and `small` |
@@ -52,25 +52,34 @@ fn main() -> Result<()> {
     let fixtures = Fixtures::from_env()?;
     match words[..] {
         [] => {
-            contest::run(&fixtures)?.print();
+            rivals(&fixtures, &[])?;
             repeats::run(&fixtures)?;
             speed::run(&fixtures)
         }
-        ["rivals"] => {
-            contest::run(&fixtures)?.print();
-            Ok(())
-        }
-        ["rivals", "--json", file] => {
-            let report = contest::run(&fixtures)?;
-            report.print();
-            Ok(fs::write(file, serde_json::to_vec_pretty(&report)?)?)
-        }
+        ["rivals", ref flags @ ..] => rivals(&fixtures, flags),
         ["repeats"] => repeats::run(&fixtures),
         // Criterion's own: a filter, and flags.
         [filter, ..] if filter.starts_with("speed") => speed::run(&fixtures),
         _ => Err(
-            "unknown: give nothing, rivals [--json FILE], repeats, speed or memory [MODEL [COUNT]]"
+            "unknown: give nothing, rivals [--only LABEL] [--json FILE], repeats, speed or memory [MODEL [COUNT]]"
                 .into(),
         ),
     }
+}
+
+fn rivals(fixtures: &Fixtures, flags: &[&str]) -> Result<()> {
+    let (mut only, mut json) = ("", None);
+    for flag in flags.chunks(2) {
+        match *flag {
+            ["--only", label] => only = label,
+            ["--json", file] => json = Some(file),
+            _ => return Err("rivals takes --only LABEL and --json FILE".into()),
+        }
+    }
+    let report = contest::run(fixtures, only)?;
+    report.print();
+    if let Some(file) = json {
+        fs::write(file, serde_json::to_vec_pretty(&report)?)?;
+    }
+    Ok(())
 }

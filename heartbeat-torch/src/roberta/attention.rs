@@ -4,17 +4,19 @@ use tch::{Kind, TchError, Tensor};
 
 use super::packed::Run;
 
-/// A text of so many tokens or more attends by LibTorch's fused attention; below, plain batched
-/// matrix multiplications are faster.
+/// Texts of so many tokens or more attend by LibTorch's fused attention, and so does one alone; below,
+/// plain batched matrix multiplications are faster.
 const FUSED_FROM: i64 = 192;
 
 /// Every token attends to those of its own text.
 ///
-/// `qkv` holds a row a token: queries, keys and values of all heads. Rows of no text stay 0.
+/// `qkv` holds a row a token: queries, scaled, keys and values of all heads. Rows of no text are 0.
 pub(super) fn attend(qkv: &Tensor, runs: &[Run], heads: i64) -> Result<Tensor, TchError> {
     let (rows, width) = qkv.size2()?;
     let hidden = width / 3;
-    let out = Tensor::f_zeros([rows, hidden], (Kind::Float, qkv.device()))?;
+    let out = Tensor::f_empty([rows, hidden], (Kind::Float, qkv.device()))?;
+    let end = runs.last().map_or(0, Run::end);
+    let _ = out.f_narrow(0, end, rows - end)?.f_zero_()?;
     for run in runs {
         let tokens = run.texts * run.length;
         let qkv = qkv.f_narrow(0, run.start, tokens)?.f_view([
@@ -35,7 +37,7 @@ pub(super) fn attend(qkv: &Tensor, runs: &[Run], heads: i64) -> Result<Tensor, T
 
 /// The first token of each text attends to those of its own text.
 ///
-/// `q` holds a row a text, `kv` a row a token.
+/// `q` holds a row a text, scaled, `kv` a row a token.
 pub(super) fn attend_first(
     q: &Tensor,
     kv: &Tensor,
@@ -66,26 +68,16 @@ pub(super) fn attend_first(
     Ok(out)
 }
 
-/// softmax(q · kᵀ / √d) · v for each text and head; all are texts × heads × tokens × d.
+/// softmax(q · kᵀ) · v for each text and head; all are texts × heads × tokens × d.
 fn mix(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor, TchError> {
     let (texts, heads, length, width) = k.size4()?;
-    if length >= FUSED_FROM || k.device().is_cuda() {
-        return Tensor::f_scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            None::<&Tensor>,
-            0.0,
-            false,
-            None,
-            false,
-        );
+    if texts == 1 || length >= FUSED_FROM || k.device().is_cuda() {
+        let mask = None::<&Tensor>;
+        return Tensor::f_scaled_dot_product_attention(q, k, v, mask, 0.0, false, 1.0, false);
     }
     let flat = |tensor: &Tensor| tensor.f_reshape([texts * heads, -1, width]);
-    let scores = flat(q)?
-        .f_multiply_scalar((width as f64).powf(-0.5))?
-        .f_bmm(&flat(k)?.f_transpose(1, 2)?)?;
-    scores
+    flat(q)?
+        .f_bmm(&flat(k)?.f_transpose(1, 2)?)?
         .f_softmax(-1, Kind::Float)?
         .f_bmm(&flat(v)?)?
         .f_view([texts, heads, -1, width])

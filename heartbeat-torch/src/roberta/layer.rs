@@ -7,12 +7,12 @@ use super::attention::{attend, attend_first};
 use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::packed::PackedTexts;
-use super::weights::Weights;
+use super::weights::{KEY, QUERY, VALUE, Weights};
 
 /// Self-attention and a feed-forward block, each added to its input and normalised.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
-    /// Queries, keys and values in one.
+    /// Queries, scaled, keys and values in one.
     qkv: Linear,
     rest: Rest,
 }
@@ -40,7 +40,7 @@ struct Rest {
 impl Layer {
     pub(super) fn load(weights: &Weights<'_>, heads: i64) -> Result<Self> {
         Ok(Self {
-            qkv: weights.joined(&QKV)?,
+            qkv: weights.attention(&QKV, heads)?,
             rest: Rest::load(weights, heads)?,
         })
     }
@@ -56,8 +56,8 @@ impl Layer {
 impl LastLayer {
     pub(super) fn load(weights: &Weights<'_>, heads: i64) -> Result<Self> {
         Ok(Self {
-            query: weights.joined(&QKV[..1])?,
-            kv: weights.joined(&QKV[1..])?,
+            query: weights.attention(&[QUERY], heads)?,
+            kv: weights.attention(&[KEY, VALUE], heads)?,
             rest: Rest::load(weights, heads)?,
         })
     }
@@ -76,7 +76,7 @@ impl Rest {
     fn load(weights: &Weights<'_>, heads: i64) -> Result<Self> {
         Ok(Self {
             heads,
-            output: weights.joined(&["attention.output.dense"])?,
+            output: weights.square("attention.output.dense")?,
             attention_norm: weights.norm("attention.output.LayerNorm")?,
             up: weights.up("intermediate.dense")?,
             down: weights.down("output.dense")?,
@@ -93,8 +93,4 @@ impl Rest {
     }
 }
 
-const QKV: [&str; 3] = [
-    "attention.self.query",
-    "attention.self.key",
-    "attention.self.value",
-];
+const QKV: [&str; 3] = [QUERY, KEY, VALUE];

@@ -12,6 +12,13 @@ pub(super) struct Run {
     pub(super) length: i64,
 }
 
+impl Run {
+    /// The row behind its last token.
+    pub(super) fn end(&self) -> i64 {
+        self.start + self.texts * self.length
+    }
+}
+
 /// The tokens of several texts, the shorter texts first.
 #[derive(Debug)]
 pub(super) struct PackedTexts {

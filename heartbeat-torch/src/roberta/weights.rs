@@ -9,6 +9,10 @@ use crate::architecture::Architecture;
 use crate::checkpoint::Checkpoint;
 use crate::error;
 
+pub(super) const QUERY: &str = "attention.self.query";
+pub(super) const KEY: &str = "attention.self.key";
+pub(super) const VALUE: &str = "attention.self.value";
+
 /// The tensors of a checkpoint whose names begin alike, on their way to a device and a format.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
@@ -49,18 +53,36 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// Layers of as many outputs as inputs that have the same input, as one layer.
-    pub(super) fn joined(&self, names: &[&str]) -> Result<Linear> {
+    /// Those of [`QUERY`], [`KEY`] and [`VALUE`] as one layer. Queries come out scaled by 1/√d, the
+    /// width of a head, as attention wants them.
+    pub(super) fn attention(&self, names: &[&str], heads: i64) -> Result<Linear> {
         let hidden = self.architecture.hidden;
-        let (weights, biases) = names
-            .iter()
-            .map(|name| self.parameters(name, hidden, hidden))
-            .collect::<Result<(Vec<_>, Vec<_>)>>()?;
+        let scale = ((hidden / heads) as f64).powf(-0.5);
+        let (mut weights, mut biases) = (Vec::new(), Vec::new());
+        for name in names {
+            let (mut weight, mut bias) = self.parameters(name, hidden, hidden)?;
+            if *name == QUERY {
+                let scaled = |it: Tensor| {
+                    it.f_multiply_scalar(scale)
+                        .map_err(error::torch("scaling weights"))
+                };
+                (weight, bias) = (scaled(weight)?, scaled(bias)?);
+            }
+            weights.push(weight);
+            biases.push(bias);
+        }
         let join = |parts: &[Tensor]| match parts {
             [one] => Ok(one.shallow_clone()),
             parts => Tensor::f_cat(parts, 0).map_err(error::torch("joining weights")),
         };
         self.linear(&join(&weights)?, &join(&biases)?)
+    }
+
+    /// A layer of as many outputs as inputs.
+    pub(super) fn square(&self, name: &str) -> Result<Linear> {
+        let hidden = self.architecture.hidden;
+        let (weight, bias) = self.parameters(name, hidden, hidden)?;
+        self.linear(&weight, &bias)
     }
 
     /// The layer that widens within a feed-forward block.
