@@ -83,15 +83,17 @@ impl PackedTexts {
 
 /// The next number of rows for which there are matrix multiplications.
 ///
-/// oneDNN compiles each for its number of rows and keeps what it compiled, a fifth of a megabyte or
-/// so each: few numbers keep memory flat and the compiled ones at hand.
+/// oneDNN compiles each for its number of rows and keeps what it compiled, a megabyte for all layers of
+/// that many rows: few numbers keep memory flat and the compiled ones at hand.
 fn rounded(rows: usize) -> usize {
     let step = match rows {
         // So few are soon done: reading the weights is what takes the time.
-        0..=64 => 4,
-        65..=256 => 16,
-        257..=1024 => 32,
-        _ => rows.next_power_of_two() / 32,
+        0..=32 => 4,
+        33..=64 => 8,
+        65..=128 => 16,
+        129..=256 => 32,
+        257..=1024 => 64,
+        _ => rows.next_power_of_two() / 16,
     };
     rows.next_multiple_of(step)
 }
@@ -127,12 +129,12 @@ mod tests {
         for (rows, rounded) in (1..).zip(&numbers) {
             let fill_in = rounded - rows;
             assert!(
-                fill_in <= 15 || fill_in * 8 <= rows,
+                fill_in <= 7 || fill_in * 4 <= rows,
                 "{fill_in} after {rows}"
             );
         }
         numbers.dedup();
-        assert!(numbers.len() < 80, "{}", numbers.len());
-        assert_eq!(rounded(1_000_000) % (1 << 15), 0);
+        assert!(numbers.len() <= 40, "{}", numbers.len());
+        assert_eq!(rounded(1_000_000) % (1 << 16), 0);
     }
 }
