@@ -19,7 +19,7 @@ const TURNS: usize = 9;
 const LONE_TURNS: usize = 5;
 const REST: f64 = 0.02;
 
-/// Runs it all, about an hour, or only the rivals whose label has `only` in it.
+/// Runs it all, or only the rivals whose label has `only` in it.
 pub(crate) fn run(fixtures: &Fixtures, only: &str) -> Result<Report> {
     let mut entries = entry::enter(fixtures, only)?;
     let mut others = Others::default();

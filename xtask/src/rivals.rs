@@ -19,7 +19,7 @@ use crate::{
 const REQUIREMENTS: &str = "python/rivals/requirements.txt";
 const PREPARE: &str = "python/rivals/prepare.py";
 
-/// Sets up what is not there yet (5 GB) and tells the bench where it is.
+/// Sets up what is not there yet (7 GB) and tells the bench where it is.
 ///
 /// # Errors
 /// The packages are not for this platform, or something cannot be fetched, built or made.

@@ -94,7 +94,7 @@ fn find(device: Device) -> Result<tch::Device> {
     }
 }
 
-/// oneDNN's layout is the fastest on processors with AVX-512, and for short texts everywhere. On
+/// oneDNN's layout is as fast as any on processors with AVX-512, and the fastest for short texts everywhere. On
 /// others LibTorch's own way may be faster in batches, so the two are tried on a layer of the
 /// model's size.
 fn faster(kernels: Arc<Kernels>, architecture: &Architecture) -> Result<Format, TchError> {
