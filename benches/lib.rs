@@ -1,6 +1,7 @@
 //! What the benchmarks share.
 
 use std::error::Error;
+use std::fs;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -96,4 +97,13 @@ pub fn texts(path: &str) -> std::result::Result<Vec<String>, Box<dyn Error>> {
         .lines()
         .map(|line| Ok(serde_json::from_str::<Line>(line)?.text))
         .collect()
+}
+
+/// What Linux tells of a process's memory under that key of its status, such as `VmHWM:`, the most it has had so far;
+/// in KiB.
+#[must_use]
+pub fn memory_kib(pid: u32, key: &str) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }

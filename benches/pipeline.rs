@@ -7,7 +7,9 @@
 use std::error::Error;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{env, thread};
+
+use heartbeat_benches::memory_kib;
 
 /// A tenth first: memory is flat when the whole takes no more.
 const COUNTS: [u32; 2] = [100_000, 1_000_000];
@@ -32,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             if let Some(status) = run.try_wait()? {
                 break status;
             }
-            peak = peak_kib(run.id()).unwrap_or(peak);
+            peak = memory_kib(run.id(), "VmHWM:").unwrap_or(peak);
             thread::sleep(Duration::from_millis(10));
         };
         let seconds = started.elapsed().as_secs_f64();
@@ -46,13 +48,4 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     Ok(())
-}
-
-/// The most memory a process has had so far, in KiB.
-fn peak_kib(pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }

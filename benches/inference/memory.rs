@@ -1,9 +1,9 @@
 //! Memory while texts of random lengths go through. Linux only, which tells how much a process has.
 
 use std::env;
-use std::fs;
 use std::process;
 
+use heartbeat_benches::memory_kib;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -63,11 +63,6 @@ pub(crate) fn unit(random: &mut ChaCha8Rng) -> f64 {
 
 /// What the system tells of a process's memory under that key, in MB.
 pub(crate) fn of(pid: u32, key: &str) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(key));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let kib: f64 = kib
-        .ok_or_else(|| format!("no {key} in its status"))?
-        .parse()?;
-    Ok(kib * 1024.0 / 1e6)
+    let kib = memory_kib(pid, key).ok_or_else(|| format!("no {key} in its status"))?;
+    Ok(f64::from(kib) * 1024.0 / 1e6)
 }

@@ -1,15 +1,12 @@
 //! `cargo xtask build`
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::{
     libtorch,
-    shell::{metadata, tell_and_run},
+    shell::{target_directory, tell_and_run},
 };
 
 /// Builds the program as it is shipped, with every backend, prints where it is and gives its path.
@@ -19,11 +16,7 @@ pub(crate) fn run() -> Result<PathBuf> {
             .args(["build", "--release", "--package", "heartbeat", "--locked"])
             .args(["--features", "torch"]),
     )?;
-    let metadata = metadata()?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .context("`cargo metadata` tells no target directory")?;
-    let program = Path::new(target).join("release/heartbeat");
+    let program = target_directory()?.join("release/heartbeat");
     let size = fs::metadata(&program)
         .with_context(|| format!("no program at {}", program.display()))?
         .len();

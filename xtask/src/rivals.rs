@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     cache::{self, Cache},
     python::{Python, own},
-    shell::{self, metadata, root, step},
+    shell::{self, root, step, target_directory},
     tweets,
 };
 
@@ -63,11 +63,7 @@ fn model(cache: &Cache, python: &Python, tweets: &Path) -> Result<PathBuf> {
 
 /// Builds the rival in Rust for this very processor.
 fn candle() -> Result<PathBuf> {
-    let metadata = metadata()?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .context("`cargo metadata` tells no target directory")?;
-    let target = Path::new(target).join("rivals");
+    let target = target_directory()?.join("rivals");
     let mut build = shell::cargo();
     build
         .args(["build", "--release", "--locked", "--manifest-path"])

@@ -3,7 +3,7 @@
 use std::{
     env,
     fmt::Display,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -50,6 +50,15 @@ pub(crate) fn metadata() -> Result<Value> {
         .context("cannot start cargo")?;
     ensure!(output.status.success(), "`cargo metadata` failed");
     serde_json::from_slice(&output.stdout).context("`cargo metadata` wrote no JSON")
+}
+
+/// Where cargo builds the workspace.
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    let metadata = metadata()?;
+    let target = metadata["target_directory"].as_str();
+    target
+        .map(PathBuf::from)
+        .context("`cargo metadata` tells no target directory")
 }
 
 /// The cargo that started xtask, in the repository's root.
