@@ -26,7 +26,7 @@ pub struct RobertaConfig {
     pub precision: Precision,
     /// How many threads of the processor share the work. Default: as many as this process may use.
     pub threads: Option<NonZeroUsize>,
-    /// At most so many tokens go through the model at once. Default: 2048.
+    /// At most so many tokens go through the model at once. Default: 8192.
     pub batch_tokens: NonZeroUsize,
     /// At most so many tokens wait; whoever brings more waits too. Default: 16384.
     pub queue_tokens: NonZeroUsize,
@@ -42,7 +42,7 @@ impl Default for RobertaConfig {
             device: Device::Auto,
             precision: Precision::Fp32,
             threads: None,
-            batch_tokens: const { NonZeroUsize::new(2048).unwrap() },
+            batch_tokens: const { NonZeroUsize::new(8192).unwrap() },
             queue_tokens: const { NonZeroUsize::new(16_384).unwrap() },
             hub: HubConfig::default(),
         }

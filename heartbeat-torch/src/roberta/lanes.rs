@@ -1,9 +1,10 @@
 //! How the threads share a batch.
 
-use std::panic;
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
-use heartbeat_core::Result;
+use heartbeat_core::{Error, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use tch::TchError;
 
 use super::network::Network;
@@ -14,77 +15,95 @@ use crate::error;
 /// each step, since a thread of its own would read all weights for little work.
 const TOKENS_PER_LANE: usize = 128;
 
-/// The network once a thread.
+/// A thread takes at most about so many tokens at a time. All end at about the same time then, though
+/// processors are not equally fast, and what they compute on the way stays small.
+const TOKENS_PER_PIECE: usize = 512;
+
+/// The network, for all threads together and for each of them.
 ///
 /// Threads that each score texts of their own meet once a batch; threads that share every matrix
 /// multiplication wait for each other hundreds of times.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    networks: Vec<Network>,
+    network: Network,
     setting: Setting,
+    threads: ThreadPool,
+    /// One for each of the threads, which share the weights.
+    networks: Vec<Mutex<Network>>,
 }
 
 impl Lanes {
-    pub(super) fn new(network: Network, setting: Setting) -> Self {
-        let lanes = if setting.device.is_cuda() {
+    /// The calling thread is the one that scores: from now on, each of its steps is shared by all threads.
+    pub(super) fn new(network: Network, setting: Setting) -> Result<Self> {
+        setting.share_work();
+        let count = if setting.device.is_cuda() {
             1
         } else {
             setting.threads
         };
-        Self {
-            networks: vec![network; lanes],
+        let threads = ThreadPoolBuilder::new()
+            .num_threads(count)
+            .thread_name(|index| format!("heartbeat-torch-{index}"))
+            .start_handler(move |_| setting.work_alone())
+            .build()
+            .map_err(|error| Error::unavailable("cannot start threads").caused_by(error))?;
+        Ok(Self {
+            networks: (0..count).map(|_| Mutex::new(network.clone())).collect(),
+            network,
             setting,
-        }
+            threads,
+        })
     }
 
-    pub(super) fn score(&mut self, texts: &[&[u32]]) -> Result<Vec<[f32; 3]>> {
-        let tokens: usize = texts.iter().map(|text| text.len()).sum();
-        let lanes = self
-            .networks
-            .len()
-            .min(tokens / TOKENS_PER_LANE)
-            .min(texts.len());
-        let scores = if lanes > 1 {
-            self.score_apart(texts, lanes)
+    pub(super) fn score(&self, texts: &[&[u32]]) -> Result<Vec<[f32; 3]>> {
+        // Texts of the same length stay together, since attention is done for all of them at once.
+        let mut order: Vec<usize> = (0..texts.len()).collect();
+        order.sort_by_key(|&text| texts[text].len());
+        let pieces = cut(&order, texts, self.pieces(texts));
+        let scores = if pieces.len() > 1 {
+            self.score_apart(texts, &pieces)
         } else {
-            self.setting.share_work();
-            score(&self.networks[0], texts, self.setting)
+            score(&self.network, texts, self.setting)
         };
         scores.map_err(error::torch("scoring texts"))
     }
 
-    fn score_apart(&mut self, texts: &[&[u32]], lanes: usize) -> Result<Vec<[f32; 3]>, TchError> {
-        // Texts of the same length stay together, since attention is done for all of them at once.
-        let mut order: Vec<usize> = (0..texts.len()).collect();
-        order.sort_by_key(|&text| texts[text].len());
-        let parts = cut(&order, texts, lanes);
+    /// Into how many pieces to cut these texts.
+    fn pieces(&self, texts: &[&[u32]]) -> usize {
+        if self.setting.device.is_cuda() {
+            return 1;
+        }
+        let tokens: usize = texts.iter().map(|text| text.len()).sum();
+        let lanes = self.networks.len().min(tokens / TOKENS_PER_LANE).max(1);
+        tokens.div_ceil(TOKENS_PER_PIECE).next_multiple_of(lanes)
+    }
 
-        let setting = self.setting;
-        let networks = self.networks.iter_mut();
-        let results: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> = networks
-                .zip(&parts)
-                .map(|(network, part)| {
-                    scope.spawn(move || {
-                        let texts: Vec<&[u32]> = part.iter().map(|&text| texts[text]).collect();
-                        setting.work_alone();
-                        score(network, &texts, setting)
-                    })
-                })
-                .collect();
-            running
-                .into_iter()
-                .map(|lane| {
-                    lane.join()
-                        .unwrap_or_else(|cause| panic::resume_unwind(cause))
-                })
-                .collect()
-        });
+    fn score_apart(
+        &self,
+        texts: &[&[u32]],
+        pieces: &[&[usize]],
+    ) -> Result<Vec<[f32; 3]>, TchError> {
+        let (networks, setting) = (&self.networks, self.setting);
+        let next = AtomicUsize::new(0);
+        let results = self
+            .threads
+            .broadcast(|thread| -> Result<Vec<_>, TchError> {
+                let network = networks[thread.index()].lock();
+                let network = network.unwrap_or_else(PoisonError::into_inner);
+                let mut done = Vec::new();
+                while let Some(piece) = pieces.get(next.fetch_add(1, Relaxed)) {
+                    let texts: Vec<&[u32]> = piece.iter().map(|&text| texts[text]).collect();
+                    done.push((piece, score(&network, &texts, setting)?));
+                }
+                Ok(done)
+            });
 
         let mut scores = vec![[0.0; 3]; texts.len()];
-        for (part, result) in parts.iter().zip(results) {
-            for (&text, shares) in part.iter().zip(result?) {
-                scores[text] = shares;
+        for result in results {
+            for (piece, shares) in result? {
+                for (&text, shares) in piece.iter().zip(shares) {
+                    scores[text] = shares;
+                }
             }
         }
         Ok(scores)

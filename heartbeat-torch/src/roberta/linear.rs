@@ -12,10 +12,20 @@ use super::shared::Shared;
 pub(super) enum Format {
     /// As they are: LibTorch's own `linear`, on any device, in 32-bit floats or in bfloat16.
     Plain(Kind),
-    /// Laid out by oneDNN, in 32-bit floats or in bfloat16.
+    /// Laid out by a library, in 32-bit floats or in bfloat16.
     Packed(Kind, Arc<Kernels>),
-    /// Signed 8-bit integers, a scale for each output.
+    /// Signed 8-bit integers, a scale for each output, laid out by oneDNN.
     Int8(Arc<Kernels>),
+}
+
+impl Format {
+    /// How many rows to compute where so many are needed.
+    pub(super) fn rows(&self) -> fn(usize) -> usize {
+        match self {
+            Self::Plain(_) => |rows| rows,
+            Self::Packed(_, kernels) | Self::Int8(kernels) => kernels.rows,
+        }
+    }
 }
 
 /// `x · weightᵀ + bias`, from 32-bit floats to 32-bit floats.

@@ -18,8 +18,6 @@ mod setting;
 mod shared;
 mod weights;
 
-use std::cell::RefCell;
-
 use heartbeat_core::{Error, Result};
 
 use self::lanes::Lanes;
@@ -33,7 +31,7 @@ use crate::error;
 /// A model, loaded. It belongs to the thread that loaded it.
 #[derive(Debug)]
 pub(crate) struct Roberta {
-    lanes: RefCell<Lanes>,
+    lanes: Lanes,
     vocab: u32,
     max_tokens: usize,
 }
@@ -58,7 +56,7 @@ impl Roberta {
             prefix: "",
         })?;
         Ok(Self {
-            lanes: RefCell::new(Lanes::new(network, *setting)),
+            lanes: Lanes::new(network, *setting)?,
             vocab: u32::try_from(architecture.vocab).unwrap_or(u32::MAX),
             max_tokens: architecture.max_tokens,
         })
@@ -74,7 +72,7 @@ impl Roberta {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        self.lanes.borrow_mut().score(texts)
+        self.lanes.score(texts)
     }
 
     fn can_read(&self, text: &[u32]) -> bool {

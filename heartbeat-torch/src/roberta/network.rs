@@ -18,6 +18,7 @@ pub(super) struct Network {
     last: LastLayer,
     head: Head,
     padding_id: i64,
+    rows: fn(usize) -> usize,
 }
 
 impl Network {
@@ -33,6 +34,7 @@ impl Network {
             last: LastLayer::load(&weights.at(&prefix(last)), heads)?,
             head: Head::load(&weights.at("classifier."))?,
             padding_id: weights.architecture.padding_id,
+            rows: weights.format.rows(),
         })
     }
 
@@ -42,7 +44,7 @@ impl Network {
         texts: &[&[u32]],
         device: Device,
     ) -> Result<Vec<[f32; 3]>, TchError> {
-        let packed = PackedTexts::new(texts, self.padding_id, device)?;
+        let packed = PackedTexts::new(texts, self.padding_id, self.rows, device)?;
         let mut x = self.embeddings.forward(&packed)?;
         for layer in &self.layers {
             x = layer.forward(&x, &packed)?;

@@ -22,12 +22,12 @@ impl Run {
 /// The tokens of several texts, the shorter texts first.
 #[derive(Debug)]
 pub(super) struct PackedTexts {
-    /// All tokens' ids, then fill-in up to [`rounded`].
+    /// All tokens' ids, then fill-in.
     pub(super) ids: Tensor,
     /// The position of each token: the padding's own for a padding token, which a text may hold, and
     /// for any other the next one after it.
     pub(super) positions: Tensor,
-    /// Where each text's first token is, then fill-in up to [`rounded`].
+    /// Where each text's first token is, then fill-in.
     pub(super) first: Tensor,
     pub(super) runs: Vec<Run>,
     /// Which text comes at which place.
@@ -35,8 +35,14 @@ pub(super) struct PackedTexts {
 }
 
 impl PackedTexts {
-    /// Packs texts, none of them without tokens.
-    pub(super) fn new(texts: &[&[u32]], padding_id: i64, device: Device) -> Result<Self, TchError> {
+    /// Packs texts, none of them without tokens. `rows` tells how many rows there shall be where so many
+    /// are needed.
+    pub(super) fn new(
+        texts: &[&[u32]],
+        padding_id: i64,
+        rows: impl Fn(usize) -> usize,
+        device: Device,
+    ) -> Result<Self, TchError> {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|&index| texts[index].len());
 
@@ -67,9 +73,9 @@ impl PackedTexts {
                 });
             }
         }
-        ids.resize(rounded(ids.len()), 0);
+        ids.resize(rows(ids.len()), 0);
         positions.resize(ids.len(), 0);
-        first.resize(rounded(first.len()), 0);
+        first.resize(rows(first.len()), 0);
         let tensor = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
         Ok(Self {
             ids: tensor(&ids)?,
@@ -81,23 +87,6 @@ impl PackedTexts {
     }
 }
 
-/// The next number of rows for which there are matrix multiplications.
-///
-/// oneDNN compiles each for its number of rows and keeps what it compiled, a megabyte for all layers of
-/// that many rows: few numbers keep memory flat and the compiled ones at hand.
-fn rounded(rows: usize) -> usize {
-    let step = match rows {
-        // So few are soon done: reading the weights is what takes the time.
-        0..=32 => 4,
-        33..=64 => 8,
-        65..=128 => 16,
-        129..=256 => 32,
-        257..=1024 => 64,
-        _ => rows.next_power_of_two() / 16,
-    };
-    rows.next_multiple_of(step)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,7 +94,7 @@ mod tests {
     #[test]
     fn texts_of_one_length_lie_together_the_shorter_first_and_padding_has_its_position() {
         let texts: [&[u32]; 4] = [&[5, 6, 7], &[0, 2], &[8, 1, 9], &[3, 4]];
-        let packed = PackedTexts::new(&texts, 1, Device::Cpu).unwrap();
+        let packed = PackedTexts::new(&texts, 1, |rows| rows + 2, Device::Cpu).unwrap();
         let values = |tensor: &Tensor| Vec::<i64>::try_from(tensor).unwrap();
         assert_eq!(values(&packed.ids)[..10], [0, 2, 3, 4, 5, 6, 7, 8, 1, 9]);
         assert_eq!(
@@ -113,7 +102,8 @@ mod tests {
             [2, 3, 2, 3, 2, 3, 4, 2, 1, 3]
         );
         assert_eq!(packed.ids.size(), [12]);
-        assert_eq!(values(&packed.first), [0, 2, 4, 7]);
+        assert_eq!(values(&packed.first)[..4], [0, 2, 4, 7]);
+        assert_eq!(packed.first.size(), [6]);
         assert_eq!(packed.order, [1, 3, 0, 2]);
         let run = |start, texts, length| Run {
             start,
@@ -121,20 +111,5 @@ mod tests {
             length,
         };
         assert_eq!(packed.runs, [run(0, 2, 2), run(4, 2, 3)]);
-    }
-
-    #[test]
-    fn few_numbers_of_rows_little_fill_in() {
-        let mut numbers: Vec<usize> = (1..=2048).map(rounded).collect();
-        for (rows, rounded) in (1..).zip(&numbers) {
-            let fill_in = rounded - rows;
-            assert!(
-                fill_in <= 7 || fill_in * 4 <= rows,
-                "{fill_in} after {rows}"
-            );
-        }
-        numbers.dedup();
-        assert!(numbers.len() <= 40, "{}", numbers.len());
-        assert_eq!(rounded(1_000_000) % (1 << 16), 0);
     }
 }

@@ -14,7 +14,7 @@ OPERATIONS = 1e11
 SETTINGS = [
     {"library": library, "shape": [rows, inner, columns]}
     for library, rows, (inner, columns) in itertools.product(
-        ("MKL", "oneDNN, packed before", "OpenBLAS"),
+        ("MKL", "MKL, packed before", "oneDNN, packed before", "OpenBLAS"),
         (256, 1024, 4096),
         ((768, 2304), (768, 3072), (3072, 768), (2048, 2048)),
     )
@@ -32,6 +32,9 @@ class Gemm:
                 self.multiply = lambda: torch.mm(left, right.T, out=out)
             case "OpenBLAS":
                 self.multiply = lambda: numpy.matmul(left.numpy(), right.numpy().T, out=out.numpy())
+            case "MKL, packed before":
+                packed = torch.ops.mkl._mkl_reorder_linear_weight(right, rows)
+                self.multiply = lambda: torch.ops.mkl._mkl_linear(left, packed, right, None, rows)
             case _:
                 packed = torch.ops.mkldnn._reorder_linear_weight(right, rows)
                 self.multiply = lambda: torch.ops.mkldnn._linear_pointwise(left, packed, None, "none", [], "")

@@ -4,20 +4,41 @@ use tch::{CModule, IValue, Kind, TchError, Tensor};
 
 use super::shared::Shared;
 
-/// Made from `kernels.py`, which is beside this file.
-const MODULE: &[u8] = include_bytes!("kernels.pt");
+/// Made by `kernels.py`, which is beside them.
+const MKL: &[u8] = include_bytes!("mkl.pt");
+const ONEDNN: &[u8] = include_bytes!("onednn.pt");
 
-/// What to put at the place of a weight whose layout oneDNN chose: other operators cannot read it.
+/// What to put at the place of a weight whose layout a library chose: other operators cannot read it.
 #[derive(Debug, Clone)]
 pub(super) struct Packed(Shared);
 
-/// oneDNN's linear layers over weights laid out once.
+/// A library's linear layers over weights laid out once.
 #[derive(Debug)]
-pub(super) struct Kernels(CModule);
+pub(super) struct Kernels {
+    module: CModule,
+    /// How many rows the library wants where there are so many.
+    pub(super) rows: fn(usize) -> usize,
+}
 
 impl Kernels {
-    pub(super) fn load() -> Result<Self, TchError> {
-        CModule::load_data(&mut &*MODULE).map(Self)
+    /// Intel's MKL. In 32-bit floats only.
+    ///
+    /// # Errors
+    /// This LibTorch is without it.
+    pub(super) fn mkl() -> Result<Self, TchError> {
+        Ok(Self {
+            module: CModule::load_data(&mut &*MKL)?,
+            rows: rows_for_mkl,
+        })
+    }
+
+    /// # Errors
+    /// This LibTorch is without it.
+    pub(super) fn onednn() -> Result<Self, TchError> {
+        Ok(Self {
+            module: CModule::load_data(&mut &*ONEDNN)?,
+            rows: rows_for_onednn,
+        })
     }
 
     /// Lays out the weight of a linear layer, outputs by inputs.
@@ -88,13 +109,60 @@ impl Kernels {
     }
 
     fn call(&self, name: &str, values: &[IValue]) -> Result<Tensor, TchError> {
-        match self.0.method_is(name, values)? {
+        match self.module.method_is(name, values)? {
             IValue::Tensor(tensor) => Ok(tensor),
             other => Err(TchError::Kind(format!("{name} gave {other:?}"))),
         }
     }
 }
 
+/// MKL takes longer for less than 10 rows. The steps are for GELU, which is oneDNN's.
+fn rows_for_mkl(rows: usize) -> usize {
+    let step = match rows {
+        0..=32 => 2,
+        33..=128 => 8,
+        _ => 16,
+    };
+    rows.max(10).next_multiple_of(step)
+}
+
+/// oneDNN compiles whatever it does for its number of rows and keeps what it compiled, for matrix multiplications
+/// a megabyte for all layers of that many rows: few numbers keep memory flat and the compiled ones at hand.
+fn rows_for_onednn(rows: usize) -> usize {
+    let step = match rows {
+        // So few are soon done: reading the weights is what takes the time.
+        0..=32 => 4,
+        33..=64 => 8,
+        65..=128 => 16,
+        129..=512 => 32,
+        513..=1024 => 64,
+        _ => rows.next_power_of_two() / 16,
+    };
+    rows.next_multiple_of(step)
+}
+
 fn tensor(tensor: &Tensor) -> IValue {
     IValue::Tensor(tensor.shallow_clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_numbers_of_rows_little_fill_in() {
+        for (rows_for, few) in [(rows_for_mkl as fn(_) -> _, 80), (rows_for_onednn, 36)] {
+            let mut numbers: Vec<usize> = (1..=1024).map(rows_for).collect();
+            for (rows, rounded) in (1..).zip(&numbers) {
+                let fill_in = rounded - rows;
+                assert!(
+                    fill_in < 10 || fill_in * 4 <= rows,
+                    "{fill_in} after {rows}"
+                );
+            }
+            numbers.dedup();
+            assert!(numbers.len() <= few, "{}", numbers.len());
+        }
+        assert_eq!(rows_for_onednn(1_000_000) % (1 << 16), 0);
+    }
 }
