@@ -80,8 +80,8 @@ impl Linear {
                 .f_to_kind(Kind::Float),
             Weight::Int8(weight, scales, kernels) => {
                 let tokens = QuantizedTokens::of(x)?;
-                let y = kernels.linear_int8(&tokens.steps, tokens.step(), weight, scales)?;
-                self.bias.f_addcmul(&y, &tokens.scales)
+                let y = kernels.linear_int8(&tokens.steps, tokens.step, weight, scales)?;
+                self.bias.f_addcmul_out(&y, &y, &tokens.scales)
             }
         }
     }
@@ -124,30 +124,28 @@ struct QuantizedTokens {
     steps: Tensor,
     /// The largest absolute value of each token.
     scales: Tensor,
-    levels: f64,
+    /// What one step is, in parts of the token's scale, and which number stands for 0.
+    step: (f64, i64),
 }
 
 impl QuantizedTokens {
     fn of(x: &Tensor) -> Result<Self, TchError> {
         let levels = levels();
-        let scales = x
-            .f_abs()?
-            .f_amax([1].as_slice(), true)?
+        let step = (1.0 / levels, levels as i64 + 1);
+        let largest = x.f_amax([1].as_slice(), true)?;
+        let mut smallest = x.f_amin([1].as_slice(), true)?;
+        let scales = largest
+            .f_maximum(&smallest.f_neg_()?)?
             .f_clamp_min_(SMALLEST)?;
-        let steps_per_unit = scales.f_reciprocal()?.f_mul_scalar_(levels)?;
-        // The half makes the cut to integers round.
-        let zero = Tensor::f_full([1], levels + 1.5, (Kind::Float, x.device()))?;
-        let steps = zero.f_addcmul(x, &steps_per_unit)?.f_to_kind(Kind::Uint8)?;
+        let steps = x
+            .f_multiply(&scales.f_reciprocal()?)?
+            .f_quantize_per_tensor(step.0, step.1, Kind::QUInt8)?
+            .f_int_repr()?;
         Ok(Self {
             steps,
             scales,
-            levels,
+            step,
         })
-    }
-
-    /// What one step is, in parts of the token's scale, and which number stands for 0.
-    fn step(&self) -> (f64, i64) {
-        (1.0 / self.levels, self.levels as i64 + 1)
     }
 }
 

@@ -45,9 +45,7 @@ impl Roberta {
     ) -> Result<Self> {
         let _no_grad = tch::no_grad_guard();
         setting.share_work();
-        let format = setting
-            .format(architecture)
-            .map_err(error::torch("choosing kernels"))?;
+        let format = setting.format().map_err(error::torch("choosing kernels"))?;
         let network = Network::load(&Weights {
             checkpoint,
             architecture,

@@ -29,7 +29,17 @@ class Mkl(torch.nn.Module):
 
     @torch.jit.export
     def linear_gelu(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return torch.ops.aten.gelu_(self.linear(x, weight, bias))
+        y = self.linear(x, weight, bias)
+        # GELU is oneDNN's, which compiles it for its number of rows and keeps what it compiled: powers of two keep memory
+        # flat.
+        start = 0
+        while start < y.size(0):
+            rows = 1
+            while start + 2 * rows <= y.size(0):
+                rows = 2 * rows
+            torch.ops.aten.gelu_(y.narrow(0, start, rows))
+            start += rows
+        return y
 
     @torch.jit.export
     def linear_add(self, x: Tensor, residual: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

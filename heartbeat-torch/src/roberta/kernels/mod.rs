@@ -28,7 +28,8 @@ impl Kernels {
     pub(super) fn mkl() -> Result<Self, TchError> {
         Ok(Self {
             module: CModule::load_data(&mut &*MKL)?,
-            rows: rows_for_mkl,
+            // Fewer take longer.
+            rows: |rows| rows.max(10),
         })
     }
 
@@ -37,7 +38,7 @@ impl Kernels {
     pub(super) fn onednn() -> Result<Self, TchError> {
         Ok(Self {
             module: CModule::load_data(&mut &*ONEDNN)?,
-            rows: rows_for_onednn,
+            rows: few_numbers,
         })
     }
 
@@ -116,19 +117,9 @@ impl Kernels {
     }
 }
 
-/// MKL takes longer for less than 10 rows. The steps are for GELU, which is oneDNN's.
-fn rows_for_mkl(rows: usize) -> usize {
-    let step = match rows {
-        0..=32 => 2,
-        33..=128 => 8,
-        _ => 16,
-    };
-    rows.max(10).next_multiple_of(step)
-}
-
-/// oneDNN compiles whatever it does for its number of rows and keeps what it compiled, for matrix multiplications
-/// a megabyte for all layers of that many rows: few numbers keep memory flat and the compiled ones at hand.
-fn rows_for_onednn(rows: usize) -> usize {
+/// oneDNN compiles each matrix multiplication for its number of rows and keeps what it compiled, a
+/// megabyte for all layers of that many rows: few numbers keep memory flat and the compiled ones at hand.
+fn few_numbers(rows: usize) -> usize {
     let step = match rows {
         // So few are soon done: reading the weights is what takes the time.
         0..=32 => 4,
@@ -151,18 +142,16 @@ mod tests {
 
     #[test]
     fn few_numbers_of_rows_little_fill_in() {
-        for (rows_for, few) in [(rows_for_mkl as fn(_) -> _, 80), (rows_for_onednn, 36)] {
-            let mut numbers: Vec<usize> = (1..=1024).map(rows_for).collect();
-            for (rows, rounded) in (1..).zip(&numbers) {
-                let fill_in = rounded - rows;
-                assert!(
-                    fill_in < 10 || fill_in * 4 <= rows,
-                    "{fill_in} after {rows}"
-                );
-            }
-            numbers.dedup();
-            assert!(numbers.len() <= few, "{}", numbers.len());
+        let mut numbers: Vec<usize> = (1..=1024).map(few_numbers).collect();
+        for (rows, rounded) in (1..).zip(&numbers) {
+            let fill_in = rounded - rows;
+            assert!(
+                fill_in <= 7 || fill_in * 4 <= rows,
+                "{fill_in} after {rows}"
+            );
         }
-        assert_eq!(rows_for_onednn(1_000_000) % (1 << 16), 0);
+        numbers.dedup();
+        assert!(numbers.len() <= 36, "{}", numbers.len());
+        assert_eq!(few_numbers(1_000_000) % (1 << 16), 0);
     }
 }
