@@ -1,7 +1,7 @@
 """The operators of LibTorch that `tch` does not bind, as TorchScript modules without weights.
 
-`python3 kernels.py` writes `mkl.pt` and `onednn.pt` beside itself (torch 2.13.0). There are two since a LibTorch may lack
-either library.
+`python3 kernels.py` writes `mkl.pt` and `onednn.pt` beside itself (torch 2.13.0). There are two since a LibTorch may
+lack either library.
 """
 
 import io
@@ -21,8 +21,8 @@ class Mkl(torch.nn.Module):
 
     @torch.jit.export
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        # The weight as it was is asked for its shape alone, so a single number may stand for it. It would be used if `x`
-        # had another number of rows than told.
+        # The weight as it was is asked for its shape alone, so a single number may stand for it. It would be used if
+        # `x` had another number of rows than told.
         rows, inputs, outputs = x.size(0), x.size(1), bias.size(0)
         unpacked = bias.as_strided([outputs, inputs], [0, 0])
         return torch.ops.mkl._mkl_linear(x, weight, unpacked, bias, rows)
@@ -30,8 +30,8 @@ class Mkl(torch.nn.Module):
     @torch.jit.export
     def linear_gelu(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         y = self.linear(x, weight, bias)
-        # GELU is oneDNN's, which compiles it for its number of rows and keeps what it compiled: powers of two keep memory
-        # flat.
+        # GELU is oneDNN's, which compiles it for its number of rows and keeps what it compiled: powers of two keep
+        # memory flat.
         start = 0
         while start < y.size(0):
             rows = 1
