@@ -33,9 +33,8 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// The calling thread is the one that scores: from now on, each of its steps is shared by all threads.
+    /// The thread that scores is to be one whose steps are shared by all threads.
     pub(super) fn new(network: Network, setting: Setting) -> Result<Self> {
-        setting.share_work();
         let count = if setting.device.is_cuda() {
             1
         } else {

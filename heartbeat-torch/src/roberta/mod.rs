@@ -44,8 +44,10 @@ impl Roberta {
         setting: &Setting,
     ) -> Result<Self> {
         let _no_grad = tch::no_grad_guard();
-        setting.share_work();
+        // By one thread: less depends on what else the machine does then.
+        setting.work_alone();
         let format = setting.format().map_err(error::torch("choosing kernels"))?;
+        setting.share_work();
         let network = Network::load(&Weights {
             checkpoint,
             architecture,

@@ -18,6 +18,7 @@ pub(super) struct Network {
     last: LastLayer,
     head: Head,
     padding_id: i64,
+    /// How many rows to compute where so many are needed.
     rows: fn(usize) -> usize,
 }
 

@@ -64,12 +64,7 @@ impl Setting {
         }
         let onednn = || Kernels::onednn().map(Arc::new);
         match self.precision {
-            Precision::Fp32 => {
-                self.work_alone();
-                let format = best();
-                self.share_work();
-                format
-            }
+            Precision::Fp32 => best(),
             Precision::Bf16 => Ok(Format::Packed(Kind::BFloat16, onednn()?)),
             Precision::Int8 => Ok(Format::Int8(onednn()?)),
         }
@@ -98,8 +93,7 @@ fn find(device: Device) -> Result<tch::Device> {
     }
 }
 
-/// The best of what this LibTorch has for this processor, on a layer of the usual size, by one thread:
-/// less depends on what else the machine does.
+/// The best of what this LibTorch has for this processor, on a layer of the usual size.
 ///
 /// MKL is the fastest on most, and what it needs of memory does not grow. Others have to be clearly faster.
 fn best() -> Result<Format, TchError> {
@@ -114,47 +108,53 @@ fn best() -> Result<Format, TchError> {
     let options = (Kind::Float, tch::Device::Cpu);
     let weight = Tensor::f_randn([OUTPUTS, INPUTS], options)?;
     let bias = Tensor::f_zeros([OUTPUTS], options)?;
+    let layer = |format: &Format| Linear::new(&weight, &bias, format);
     let plain = Format::Plain(Kind::Float);
-    let expected = Linear::new(&weight, &bias, &plain)?;
+    let reference = layer(&plain)?;
+    let mut trials = Vec::new();
+    for rows in ROWS {
+        let x = Tensor::f_randn([rows, INPUTS], options)?;
+        trials.push((reference.forward(&x)?, x));
+    }
+    let is_right = |layer: &Linear| -> Result<bool, TchError> {
+        for (expected, x) in &trials {
+            let y = layer.forward(x)?;
+            if !y.f_allclose(expected, 1e-3, 1e-3, false)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
 
     let libraries = [Kernels::mkl(), Kernels::onednn()].into_iter().flatten();
     let packed = libraries.map(|kernels| Format::Packed(Kind::Float, Arc::new(kernels)));
     let mut rivals = Vec::new();
     for format in packed.chain([plain]) {
-        let handicap = if rivals.is_empty() {
-            CLEARLY * CLEARLY
-        } else {
-            1.0
-        };
-        rivals.push((Linear::new(&weight, &bias, &format)?, format, handicap));
-    }
-    for rows in ROWS {
-        let x = Tensor::f_randn([rows, INPUTS], options)?;
-        let expected = expected.forward(&x)?;
-        // MKL does not promise that what it packs serves any number of rows.
-        let mut right = Vec::new();
-        for (layer, format, time) in rivals {
-            if layer
-                .forward(&x)?
-                .f_allclose(&expected, 1e-3, 1e-3, false)?
-            {
-                right.push((layer, format, time));
-            }
+        // What fails here takes no part, nor what is wrong: MKL does not promise that what it packs
+        // serves any number of rows.
+        if let Ok(layer) = layer(&format)
+            && let Ok(true) = is_right(&layer)
+        {
+            rivals.push((format, layer));
         }
-        rivals = right;
-        // By turns: the processor's speed changes.
-        let mut shortest = vec![Duration::MAX; rivals.len()];
-        for _ in 0..ROUNDS {
-            for ((layer, ..), shortest) in rivals.iter().zip(&mut shortest) {
+    }
+    // By turns: the processor's speed changes.
+    let mut shortest = vec![[Duration::MAX; ROWS.len()]; rivals.len()];
+    for _ in 0..ROUNDS {
+        for ((_, layer), shortest) in rivals.iter().zip(&mut shortest) {
+            for ((_, x), shortest) in trials.iter().zip(shortest) {
                 let start = Instant::now();
-                drop(layer.forward(&x)?);
+                drop(layer.forward(x)?);
                 *shortest = start.elapsed().min(*shortest);
             }
         }
-        for ((.., time), shortest) in rivals.iter_mut().zip(shortest) {
-            *time *= shortest.as_secs_f64();
-        }
     }
-    let best = rivals.into_iter().min_by(|(.., a), (.., b)| a.total_cmp(b));
-    Ok(best.map_or(Format::Plain(Kind::Float), |(_, format, _)| format))
+    let time = |of: &[Duration]| of.iter().map(Duration::as_secs_f64).product::<f64>();
+    let mut times: Vec<f64> = shortest.iter().map(|of| time(of)).collect();
+    if let Some(preferred) = times.first_mut() {
+        *preferred *= CLEARLY.powi(ROWS.len() as i32);
+    }
+    let formats = rivals.into_iter().map(|(format, _)| format);
+    let best = formats.zip(times).min_by(|(_, a), (_, b)| a.total_cmp(b));
+    Ok(best.map_or(Format::Plain(Kind::Float), |(format, _)| format))
 }
