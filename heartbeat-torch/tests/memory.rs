@@ -61,10 +61,7 @@ async fn measured() {
     .unwrap();
     let loading = peak() / file;
     println!("{loading:.2} times the file at the peak of loading");
-    let texts: Vec<String> = (1..200)
-        .step_by(5)
-        .map(|words| "and so on ".repeat(words))
-        .collect();
+    let texts: Vec<String> = (1..200).map(|words| "and so on ".repeat(words)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     analyzer.analyze(&texts).await.unwrap();
     let running = peak();

@@ -8,6 +8,7 @@ use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::packed::PackedTexts;
 use super::weights::{KEY, QUERY, VALUE, Weights};
+use crate::architecture::Architecture;
 
 /// Self-attention and a feed-forward block, each added to its input and normalised.
 #[derive(Debug, Clone)]
@@ -38,10 +39,10 @@ struct Rest {
 }
 
 impl Layer {
-    pub(super) fn load(weights: &Weights<'_>, heads: i64) -> Result<Self> {
+    pub(super) fn load(weights: &Weights<'_>) -> Result<Self> {
         Ok(Self {
-            qkv: weights.attention(&QKV, heads)?,
-            rest: Rest::load(weights, heads)?,
+            qkv: weights.attention(&QKV)?,
+            rest: Rest::load(weights)?,
         })
     }
 
@@ -54,11 +55,11 @@ impl Layer {
 }
 
 impl LastLayer {
-    pub(super) fn load(weights: &Weights<'_>, heads: i64) -> Result<Self> {
+    pub(super) fn load(weights: &Weights<'_>) -> Result<Self> {
         Ok(Self {
-            query: weights.attention(&[QUERY], heads)?,
-            kv: weights.attention(&[KEY, VALUE], heads)?,
-            rest: Rest::load(weights, heads)?,
+            query: weights.attention(&[QUERY])?,
+            kv: weights.attention(&[KEY, VALUE])?,
+            rest: Rest::load(weights)?,
         })
     }
 
@@ -73,13 +74,19 @@ impl LastLayer {
 }
 
 impl Rest {
-    fn load(weights: &Weights<'_>, heads: i64) -> Result<Self> {
+    fn load(weights: &Weights<'_>) -> Result<Self> {
+        let &Architecture {
+            hidden,
+            intermediate,
+            heads,
+            ..
+        } = weights.architecture;
         Ok(Self {
             heads,
-            output: weights.square("attention.output.dense")?,
+            output: weights.dense("attention.output.dense", hidden, hidden)?,
             attention_norm: weights.norm("attention.output.LayerNorm")?,
-            up: weights.up("intermediate.dense")?,
-            down: weights.down("output.dense")?,
+            up: weights.dense("intermediate.dense", intermediate, hidden)?,
+            down: weights.dense("output.dense", hidden, intermediate)?,
             norm: weights.norm("output.LayerNorm")?,
         })
     }
@@ -87,8 +94,7 @@ impl Rest {
     fn forward(&self, attended: &Tensor, x: &Tensor) -> Result<Tensor, TchError> {
         let x = self.output.forward_add(attended, x)?;
         let x = self.attention_norm.forward(&x)?;
-        let inner = self.up.forward_gelu(&x)?;
-        let x = self.down.forward_add(&inner, &x)?;
+        let x = self.up.feed_forward(&self.down, &x)?;
         self.norm.forward(&x)
     }
 }

@@ -7,6 +7,7 @@
 
 mod attention;
 mod embeddings;
+mod int8;
 mod kernels;
 mod lanes;
 mod layer;

@@ -24,15 +24,14 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn load(weights: &Weights<'_>) -> Result<Self> {
-        let heads = weights.architecture.heads;
         let last = weights.architecture.layers - 1;
         let prefix = |index| format!("roberta.encoder.layer.{index}.");
         Ok(Self {
             embeddings: Embeddings::load(&weights.at("roberta.embeddings."))?,
             layers: (0..last)
-                .map(|index| Layer::load(&weights.at(&prefix(index)), heads))
+                .map(|index| Layer::load(&weights.at(&prefix(index))))
                 .collect::<Result<_>>()?,
-            last: LastLayer::load(&weights.at(&prefix(last)), heads)?,
+            last: LastLayer::load(&weights.at(&prefix(last)))?,
             head: Head::load(&weights.at("classifier."))?,
             padding_id: weights.architecture.padding_id,
             rows: weights.format.rows(),

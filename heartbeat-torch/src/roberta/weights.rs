@@ -55,8 +55,8 @@ impl<'a> Weights<'a> {
 
     /// Those of [`QUERY`], [`KEY`] and [`VALUE`] as one layer. Queries come out scaled by 1/√d, the
     /// width of a head, as attention wants them.
-    pub(super) fn attention(&self, names: &[&str], heads: i64) -> Result<Linear> {
-        let hidden = self.architecture.hidden;
+    pub(super) fn attention(&self, names: &[&str]) -> Result<Linear> {
+        let &Architecture { hidden, heads, .. } = self.architecture;
         let scale = ((hidden / heads) as f64).powf(-0.5);
         let (mut weights, mut biases) = (Vec::new(), Vec::new());
         for name in names {
@@ -78,32 +78,8 @@ impl<'a> Weights<'a> {
         self.linear(&join(&weights)?, &join(&biases)?)
     }
 
-    /// A layer of as many outputs as inputs.
-    pub(super) fn square(&self, name: &str) -> Result<Linear> {
-        let hidden = self.architecture.hidden;
-        let (weight, bias) = self.parameters(name, hidden, hidden)?;
-        self.linear(&weight, &bias)
-    }
-
-    /// The layer that widens within a feed-forward block.
-    pub(super) fn up(&self, name: &str) -> Result<Linear> {
-        let Architecture {
-            hidden,
-            intermediate,
-            ..
-        } = *self.architecture;
-        let (weight, bias) = self.parameters(name, intermediate, hidden)?;
-        self.linear(&weight, &bias)
-    }
-
-    /// The layer that narrows within a feed-forward block.
-    pub(super) fn down(&self, name: &str) -> Result<Linear> {
-        let Architecture {
-            hidden,
-            intermediate,
-            ..
-        } = *self.architecture;
-        let (weight, bias) = self.parameters(name, hidden, intermediate)?;
+    pub(super) fn dense(&self, name: &str, outputs: i64, inputs: i64) -> Result<Linear> {
+        let (weight, bias) = self.parameters(name, outputs, inputs)?;
         self.linear(&weight, &bias)
     }
 
