@@ -5,7 +5,7 @@
 //! | nothing | `rivals`, `repeats` and `speed` |
 //! | `rivals [--only LABEL] [--json FILE]` | the same texts through all engines in turn, or through those labelled so |
 //! | `repeats` | tweets of which half are retweets |
-//! | `speed` | by itself: batches, a stream, latency at half load |
+//! | `speed` | by itself: batches, a stream, latency at half load, the tokenizer |
 //! | `memory [MODEL [COUNT]]` | memory while so many texts of random lengths go through; of 100,000 and `small` |
 #![allow(missing_docs, reason = "criterion's macros make undocumented items")]
 #![allow(

@@ -1,5 +1,6 @@
-//! By itself: batches, a stream of single texts, and latency at half load.
+//! By itself: batches, a stream of single texts, latency at half load, and the tokenizer.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput};
@@ -25,6 +26,7 @@ pub(crate) fn run(fixtures: &Fixtures) -> Result<()> {
         batches(&mut criterion, precision, &ours, &texts);
         if precision == "fp32" {
             latency::at_half_load(&ours, &texts)?;
+            tokenizer(&mut criterion, &ours, &texts);
         }
     }
     criterion.final_summary();
@@ -49,6 +51,20 @@ fn batches(criterion: &mut Criterion, precision: &str, ours: &Ours, texts: &[Str
     group.throughput(Throughput::Elements(texts.len() as u64));
     group.bench_function("stream of single texts", |b| {
         b.iter(|| latency::stream(ours, texts).expect("scores"));
+    });
+    group.finish();
+}
+
+/// On one thread.
+fn tokenizer(criterion: &mut Criterion, ours: &Ours, texts: &[String]) {
+    let mut group = criterion.benchmark_group("speed");
+    group.throughput(Throughput::Elements(texts.len() as u64));
+    group.bench_function("tokenizer alone", |b| {
+        b.iter(|| {
+            for text in texts {
+                black_box(ours.analyzer.tokenize(text).expect("tokens"));
+            }
+        });
     });
     group.finish();
 }

@@ -70,20 +70,24 @@ async fn feed(
     Ok(places)
 }
 
+pub(super) fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
+    tokenizer.encode(&preprocess(text))
+}
+
+fn encode_item(tokenizer: &Tokenizer, index: usize, text: &str) -> Result<Vec<u32>> {
+    encode(tokenizer, text).map_err(|error| error.at_item(index))
+}
+
 /// The tokens of each text.
 async fn tokenize(
     tokenizer: &Arc<Tokenizer>,
     chunk: &[Item<'_>],
     bytes: usize,
 ) -> Result<Vec<Vec<u32>>> {
-    fn encode(tokenizer: &Tokenizer, index: usize, text: &str) -> Result<Vec<u32>> {
-        let tokens = tokenizer.encode(&preprocess(text));
-        tokens.map_err(|error| error.at_item(index))
-    }
     if bytes <= INLINE_BYTES {
         return chunk
             .iter()
-            .map(|&(index, text)| encode(tokenizer, index, text))
+            .map(|&(index, text)| encode_item(tokenizer, index, text))
             .collect();
     }
     let tokenizer = Arc::clone(tokenizer);
@@ -94,7 +98,7 @@ async fn tokenize(
     blocking(move || {
         chunk
             .iter()
-            .map(|(index, text)| encode(&tokenizer, *index, text))
+            .map(|(index, text)| encode_item(&tokenizer, *index, text))
             .collect()
     })
     .await

@@ -124,6 +124,15 @@ impl RobertaAnalyzer {
     pub fn loaded(&self) -> &Loaded {
         &self.loaded
     }
+
+    /// The ids of the tokens that the model is given for `text`: names of users and links replaced,
+    /// the special tokens at both ends, cut to the model's length.
+    ///
+    /// # Errors
+    /// As for [`analyze`](Analyzer::analyze), where the text's tokens are at fault.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>> {
+        call::encode(&self.tokenizer, text)
+    }
 }
 
 #[async_trait]

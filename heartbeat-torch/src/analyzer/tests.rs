@@ -86,6 +86,8 @@ async fn users_and_links_are_replaced() {
     ];
     let scores = analyzer.analyze(&texts).await.unwrap();
     assert_eq!(scores[0], scores[1]);
+    let [one, other] = texts.map(|text| analyzer.tokenize(text).unwrap());
+    assert_eq!(one, other);
     // Two texts, but the same tokens.
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
