@@ -7,7 +7,7 @@ use heartbeat_core::{Error, Result};
 use pytorch_reader::{DType, PytorchReader};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::archive::Archive;
+use super::archive::Views;
 use super::{Entry, Weights, damaged};
 use crate::error;
 
@@ -17,16 +17,14 @@ const PIECE: usize = 1 << 20;
 /// A file whose bytes are read when they are asked for, tensor by tensor.
 pub(super) struct Saved {
     reader: PytorchReader,
-    /// Of a file that is a zip whose tensors can be views of it.
-    archive: Option<Archive>,
+    views: Option<Views>,
 }
 
 impl Saved {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        Ok(Self {
-            reader: PytorchReader::new(path).map_err(damaged)?,
-            archive: Archive::open(path),
-        })
+        let reader = PytorchReader::new(path).map_err(damaged)?;
+        let views = Views::find(path, reader.tensors());
+        Ok(Self { reader, views })
     }
 }
 
@@ -53,12 +51,13 @@ impl Weights for Saved {
                 "a tensor was read that the file does not have",
             ));
         };
+        let views = self.views.as_ref();
+        if let Some(view) = views.and_then(|views| views.get(name, saved.byte_len())) {
+            return Ok(view);
+        }
         // First what stays, then what is given back soon: so no holes are left between the tensors.
         let mut tensor = row(saved.byte_len()).map_err(error::torch("copying weights"))?;
         let bytes = saved.read().map_err(damaged)?;
-        if let Some(view) = self.archive.as_ref().and_then(|it| it.view_of(&bytes)) {
-            return Ok(view);
-        }
         hand_over(bytes, &mut tensor).map_err(error::torch("copying weights"))?;
         Ok(tensor)
     }
