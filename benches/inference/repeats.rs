@@ -30,13 +30,13 @@ pub(crate) fn run(fixtures: &Fixtures) -> Result<()> {
     ours.score(&distinct[..TWEETS / 10])?;
     let [mut all, mut half] = [Vec::new(), Vec::new()];
     for turn in 0..TURNS {
+        let mut runs = [(&distinct, &mut all), (&repeated, &mut half)];
         // Who goes first changes, for a machine that becomes slower or faster.
-        if turn % 2 == 0 {
-            all.push(ours.seconds(&distinct)?);
-            half.push(ours.seconds(&repeated)?);
-        } else {
-            half.push(ours.seconds(&repeated)?);
-            all.push(ours.seconds(&distinct)?);
+        if turn % 2 == 1 {
+            runs.reverse();
+        }
+        for (texts, seconds) in runs {
+            seconds.push(ours.seconds(texts)?);
         }
     }
     println!();

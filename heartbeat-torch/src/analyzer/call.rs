@@ -70,6 +70,7 @@ async fn feed(
     Ok(places)
 }
 
+/// The tokens of a text as the model is given it.
 pub(super) fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
     tokenizer.encode(&preprocess(text))
 }

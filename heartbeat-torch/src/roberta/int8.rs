@@ -22,6 +22,8 @@ const WHOLE: f32 = 12_582_912.0;
 pub(super) struct Int8Linear {
     weight: Packed,
     scales: Shared,
+    /// Which step of each output's weights stands for 0.
+    zeros: Shared,
     bias: Shared,
     kernels: Arc<Kernels>,
 }
@@ -37,9 +39,11 @@ impl Int8Linear {
             .f_clamp_min(f64::from(SMALLEST))?
             .f_divide_scalar(127.0)?;
         let steps = weight.f_div(&scales)?.f_round_()?.f_to_kind(Kind::Int8)?;
+        let scales = scales.f_squeeze_dim(1)?;
         Ok(Self {
             weight: kernels.pack_int8(&steps)?,
-            scales: scales.f_squeeze_dim(1)?.into(),
+            zeros: scales.f_zeros_like()?.f_to_kind(Kind::Int)?.into(),
+            scales: scales.into(),
             bias: bias.into(),
             kernels: Arc::clone(kernels),
         })
@@ -70,8 +74,12 @@ impl Int8Linear {
     /// Before the tokens' scales and the bias.
     fn multiply(&self, tokens: &Tokens) -> Result<Tensor, TchError> {
         let step = (1.0 / f64::from(levels()), i64::from(zero()));
-        self.kernels
-            .linear_int8(&tokens.steps, step, &self.weight, &self.scales)
+        self.kernels.linear_int8(
+            &tokens.steps,
+            step,
+            &self.weight,
+            [&self.scales, &self.zeros],
+        )
     }
 
     fn finish(&self, tokens: &Tokens) -> Result<Tensor, TchError> {
