@@ -1,14 +1,15 @@
-//! A layer of the encoder.
+//! Layers in floats.
 
 use heartbeat_core::Result;
 use tch::{TchError, Tensor};
 
 use super::attention::{attend, attend_first};
-use super::linear::Linear;
+use super::linear::{Layout, Linear};
 use super::norm::LayerNorm;
 use super::packed::PackedTexts;
-use super::weights::{KEY, QUERY, VALUE, Weights};
+use super::weights::{KEY, Parameters, QUERY, VALUE, Weights};
 use crate::architecture::Architecture;
+use crate::error;
 
 /// Self-attention and a feed-forward block, each added to its input and normalised.
 #[derive(Debug, Clone)]
@@ -39,10 +40,10 @@ struct Rest {
 }
 
 impl Layer {
-    pub(super) fn load(weights: &Weights<'_>) -> Result<Self> {
+    pub(super) fn load(weights: &Weights<'_>, layout: &Layout) -> Result<Self> {
         Ok(Self {
-            qkv: weights.attention(&QKV)?,
-            rest: Rest::load(weights)?,
+            qkv: linear(weights.attention(&[QUERY, KEY, VALUE])?, layout)?,
+            rest: Rest::load(weights, layout)?,
         })
     }
 
@@ -55,11 +56,11 @@ impl Layer {
 }
 
 impl LastLayer {
-    pub(super) fn load(weights: &Weights<'_>) -> Result<Self> {
+    pub(super) fn load(weights: &Weights<'_>, layout: &Layout) -> Result<Self> {
         Ok(Self {
-            query: weights.attention(&[QUERY])?,
-            kv: weights.attention(&[KEY, VALUE])?,
-            rest: Rest::load(weights)?,
+            query: linear(weights.attention(&[QUERY])?, layout)?,
+            kv: linear(weights.attention(&[KEY, VALUE])?, layout)?,
+            rest: Rest::load(weights, layout)?,
         })
     }
 
@@ -74,19 +75,21 @@ impl LastLayer {
 }
 
 impl Rest {
-    fn load(weights: &Weights<'_>) -> Result<Self> {
+    fn load(weights: &Weights<'_>, layout: &Layout) -> Result<Self> {
         let &Architecture {
             hidden,
             intermediate,
             heads,
             ..
         } = weights.architecture;
+        let dense =
+            |name, outputs, inputs| linear(weights.parameters(name, outputs, inputs)?, layout);
         Ok(Self {
             heads,
-            output: weights.dense("attention.output.dense", hidden, hidden)?,
+            output: dense("attention.output.dense", hidden, hidden)?,
             attention_norm: weights.norm("attention.output.LayerNorm")?,
-            up: weights.dense("intermediate.dense", intermediate, hidden)?,
-            down: weights.dense("output.dense", hidden, intermediate)?,
+            up: dense("intermediate.dense", intermediate, hidden)?,
+            down: dense("output.dense", hidden, intermediate)?,
             norm: weights.norm("output.LayerNorm")?,
         })
     }
@@ -94,9 +97,12 @@ impl Rest {
     fn forward(&self, attended: &Tensor, x: &Tensor) -> Result<Tensor, TchError> {
         let x = self.output.forward_add(attended, x)?;
         let x = self.attention_norm.forward(&x)?;
-        let x = self.up.feed_forward(&self.down, &x)?;
+        let inner = self.up.forward_gelu(&x)?;
+        let x = self.down.forward_add(&inner, &x)?;
         self.norm.forward(&x)
     }
 }
 
-const QKV: [&str; 3] = [QUERY, KEY, VALUE];
+fn linear(parameters: Parameters, layout: &Layout) -> Result<Linear> {
+    Linear::new(&parameters, layout).map_err(error::torch("laying out weights"))
+}

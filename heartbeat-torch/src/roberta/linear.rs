@@ -1,32 +1,20 @@
-//! Linear layers, each kept as its precision and device want it.
+//! Linear layers in floats.
 
 use std::sync::Arc;
 
 use tch::{Kind, TchError, Tensor};
 
-use super::int8::Int8Linear;
 use super::kernels::{Kernels, Packed};
 use super::shared::Shared;
+use super::weights::Parameters;
 
-/// How the weights of a model's linear layers are kept.
+/// How the weights of linear layers are kept.
 #[derive(Debug, Clone)]
-pub(super) enum Format {
+pub(super) enum Layout {
     /// As they are: LibTorch's own `linear`, on any device, in 32-bit floats or in bfloat16.
     Plain(Kind),
     /// Laid out by a library, in 32-bit floats or in bfloat16.
     Packed(Kind, Arc<Kernels>),
-    /// Signed 8-bit integers, a scale for each output, laid out by oneDNN.
-    Int8(Arc<Kernels>),
-}
-
-impl Format {
-    /// How many rows to compute where so many are needed.
-    pub(super) fn rows(&self) -> fn(usize) -> usize {
-        match self {
-            Self::Plain(_) => |rows| rows,
-            Self::Packed(_, kernels) | Self::Int8(kernels) => kernels.rows,
-        }
-    }
 }
 
 /// `x · weightᵀ + bias`, from 32-bit floats to 32-bit floats.
@@ -43,29 +31,25 @@ pub(super) enum Linear {
         bias: Shared,
         kernels: Arc<Kernels>,
     },
-    Int8(Int8Linear),
 }
 
 impl Linear {
-    /// Keeps `weight`, outputs by inputs, in `format`. A copy is made of everything but a plain
-    /// weight.
-    pub(super) fn new(weight: &Tensor, bias: &Tensor, format: &Format) -> Result<Self, TchError> {
+    /// A copy is made of everything but a plain weight.
+    pub(super) fn new(parameters: &Parameters, layout: &Layout) -> Result<Self, TchError> {
+        let Parameters { weight, bias } = parameters;
         let bias = |kind| bias.f_to_kind(kind)?.f_detach_copy();
-        Ok(match format {
-            &Format::Plain(kind) => Self::Plain {
+        Ok(match layout {
+            &Layout::Plain(kind) => Self::Plain {
                 kind,
                 weight: weight.f_to_kind(kind)?.into(),
                 bias: bias(kind)?.into(),
             },
-            Format::Packed(kind, kernels) => Self::Packed {
+            Layout::Packed(kind, kernels) => Self::Packed {
                 kind: *kind,
                 weight: kernels.pack(&weight.f_to_kind(*kind)?)?,
                 bias: bias(*kind)?.into(),
                 kernels: Arc::clone(kernels),
             },
-            Format::Int8(kernels) => {
-                Self::Int8(Int8Linear::new(weight, bias(Kind::Float)?, kernels)?)
-            }
         })
     }
 
@@ -83,7 +67,6 @@ impl Linear {
             } => kernels
                 .linear(&x.f_to_kind(*kind)?, weight, bias)?
                 .f_to_kind(Kind::Float),
-            Self::Int8(linear) => linear.forward(x),
         }
     }
 
@@ -100,23 +83,18 @@ impl Linear {
         }
     }
 
-    /// `down(gelu(self(x))) + x`, GELU the exact one.
-    pub(super) fn feed_forward(&self, down: &Self, x: &Tensor) -> Result<Tensor, TchError> {
-        let inner = match (self, down) {
-            (Self::Int8(up), Self::Int8(down)) => return up.feed_forward(down, x)?.f_add_(x),
-            (
-                Self::Packed {
-                    kind,
-                    weight,
-                    bias,
-                    kernels,
-                },
-                _,
-            ) => kernels
+    /// Through GELU, the exact one.
+    pub(super) fn forward_gelu(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Plain { .. } => self.forward(x)?.f_gelu_("none"),
+            Self::Packed {
+                kind,
+                weight,
+                bias,
+                kernels,
+            } => kernels
                 .linear_gelu(&x.f_to_kind(*kind)?, weight, bias)?
-                .f_to_kind(Kind::Float)?,
-            _ => self.forward(x)?.f_gelu_("none")?,
-        };
-        down.forward_add(&inner, x)
+                .f_to_kind(Kind::Float),
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 mod attention;
 mod embeddings;
+mod encoder;
 mod int8;
 mod kernels;
 mod lanes;
@@ -15,8 +16,10 @@ mod linear;
 mod network;
 mod norm;
 mod packed;
+mod rows;
 mod setting;
 mod shared;
+mod vector;
 mod weights;
 
 use heartbeat_core::{Error, Result};
@@ -49,13 +52,13 @@ impl Roberta {
         setting.work_alone();
         let format = setting.format().map_err(error::torch("choosing kernels"))?;
         setting.share_work();
-        let network = Network::load(&Weights {
+        let weights = Weights {
             checkpoint,
             architecture,
-            format: &format,
             device: setting.device,
             prefix: "",
-        })?;
+        };
+        let network = Network::load(&weights, &format)?;
         Ok(Self {
             lanes: Lanes::new(network, *setting)?,
             vocab: u32::try_from(architecture.vocab).unwrap_or(u32::MAX),

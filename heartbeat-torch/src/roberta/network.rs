@@ -4,18 +4,17 @@ use heartbeat_core::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::embeddings::Embeddings;
-use super::layer::{LastLayer, Layer};
+use super::encoder::{Encoder, Format};
 use super::packed::PackedTexts;
 use super::shared::Shared;
-use super::weights::Weights;
+use super::weights::{Parameters, Weights};
 use crate::error;
 
 /// A clone shares the weights.
 #[derive(Debug, Clone)]
 pub(super) struct Network {
     embeddings: Embeddings,
-    layers: Vec<Layer>,
-    last: LastLayer,
+    encoder: Encoder,
     head: Head,
     padding_id: i64,
     /// How many rows to compute where so many are needed.
@@ -23,18 +22,13 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn load(weights: &Weights<'_>) -> Result<Self> {
-        let last = weights.architecture.layers - 1;
-        let prefix = |index| format!("roberta.encoder.layer.{index}.");
+    pub(super) fn load(weights: &Weights<'_>, format: &Format) -> Result<Self> {
         Ok(Self {
             embeddings: Embeddings::load(&weights.at("roberta.embeddings."))?,
-            layers: (0..last)
-                .map(|index| Layer::load(&weights.at(&prefix(index))))
-                .collect::<Result<_>>()?,
-            last: LastLayer::load(&weights.at(&prefix(last)))?,
+            encoder: Encoder::load(weights, format)?,
             head: Head::load(&weights.at("classifier."))?,
             padding_id: weights.architecture.padding_id,
-            rows: weights.format.rows(),
+            rows: format.rows(),
         })
     }
 
@@ -45,11 +39,9 @@ impl Network {
         device: Device,
     ) -> Result<Vec<[f32; 3]>, TchError> {
         let packed = PackedTexts::new(texts, self.padding_id, self.rows, device)?;
-        let mut x = self.embeddings.forward(&packed)?;
-        for layer in &self.layers {
-            x = layer.forward(&x, &packed)?;
-        }
-        let shares = self.head.forward(&self.last.forward(&x, &packed)?)?;
+        let x = self.embeddings.forward(&packed)?;
+        let first = self.encoder.forward(x, &packed)?;
+        let shares = self.head.forward(&first)?;
         let shares: Vec<f32> = shares.f_to_device(Device::Cpu)?.f_view([-1])?.try_into()?;
 
         let mut scores = vec![[0.0; 3]; texts.len()];
@@ -70,10 +62,10 @@ struct Head {
 impl Head {
     fn load(weights: &Weights<'_>) -> Result<Self> {
         let hidden = weights.architecture.hidden;
-        let (weight, bias) = weights.parameters("dense", hidden, hidden)?;
+        let Parameters { weight, bias } = weights.parameters("dense", hidden, hidden)?;
         let dense = [weight.into(), bias.into()];
 
-        let (weight, bias) = weights.parameters("out_proj", 3, hidden)?;
+        let Parameters { weight, bias } = weights.parameters("out_proj", 3, hidden)?;
         // Negative, neutral, positive, in whatever order the model has them.
         let labels = weights.architecture.labels.map(|label| label as i64);
         let in_order = |tensor: &Tensor| {

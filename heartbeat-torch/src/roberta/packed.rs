@@ -1,5 +1,7 @@
 //! Texts of any lengths one after the other, without padding between them.
 
+use std::ops::Range;
+
 use tch::{Device, TchError, Tensor};
 
 /// A run of texts that have the same number of tokens.
@@ -13,9 +15,21 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// The row behind its last token.
-    pub(super) fn end(&self) -> i64 {
+    /// Those of all its tokens.
+    pub(super) fn rows(&self) -> Range<usize> {
+        self.start as usize..self.end() as usize
+    }
+
+    fn end(&self) -> i64 {
         self.start + self.texts * self.length
+    }
+
+    /// Those of the tokens of each text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = Range<usize>> {
+        let length = self.length as usize;
+        self.rows()
+            .step_by(length)
+            .map(move |start| start..start + length)
     }
 }
 

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use heartbeat_core::{Error, Result};
 use tch::{Cuda, Kind, TchError, Tensor};
 
+use super::encoder::Format;
 use super::kernels::Kernels;
-use super::linear::{Format, Linear};
+use super::linear::{Layout, Linear};
+use super::weights::Parameters;
 use crate::config::{Device, Precision, RobertaConfig};
 
 /// Where and how a model runs.
@@ -57,17 +59,17 @@ impl Setting {
     /// How linear layers are best kept.
     pub(super) fn format(&self) -> Result<Format, TchError> {
         if self.device.is_cuda() {
-            return Ok(Format::Plain(match self.precision {
+            return Ok(Format::Float(Layout::Plain(match self.precision {
                 Precision::Bf16 => Kind::BFloat16,
                 Precision::Fp32 | Precision::Int8 => Kind::Float,
-            }));
+            })));
         }
         let onednn = || Kernels::onednn().map(Arc::new);
-        match self.precision {
-            Precision::Fp32 => best(),
-            Precision::Bf16 => Ok(Format::Packed(Kind::BFloat16, onednn()?)),
-            Precision::Int8 => Ok(Format::Int8(onednn()?)),
-        }
+        Ok(match self.precision {
+            Precision::Fp32 => Format::Float(best()?),
+            Precision::Bf16 => Format::Float(Layout::Packed(Kind::BFloat16, onednn()?)),
+            Precision::Int8 => Format::Int8(onednn()?),
+        })
     }
 }
 
@@ -96,7 +98,7 @@ fn find(device: Device) -> Result<tch::Device> {
 /// The best of what this LibTorch has for this processor, on a layer of the usual size.
 ///
 /// MKL is the fastest on most, and what it needs of memory does not grow. Others have to be clearly faster.
-fn best() -> Result<Format, TchError> {
+fn best() -> Result<Layout, TchError> {
     /// Of a tweet, and of several.
     const ROWS: [i64; 2] = [24, 128];
     const INPUTS: i64 = 768;
@@ -106,10 +108,12 @@ fn best() -> Result<Format, TchError> {
     const CLEARLY: f64 = 0.85;
 
     let options = (Kind::Float, tch::Device::Cpu);
-    let weight = Tensor::f_randn([OUTPUTS, INPUTS], options)?;
-    let bias = Tensor::f_zeros([OUTPUTS], options)?;
-    let layer = |format: &Format| Linear::new(&weight, &bias, format);
-    let plain = Format::Plain(Kind::Float);
+    let parameters = Parameters {
+        weight: Tensor::f_randn([OUTPUTS, INPUTS], options)?,
+        bias: Tensor::f_zeros([OUTPUTS], options)?,
+    };
+    let layer = |layout: &Layout| Linear::new(&parameters, layout);
+    let plain = Layout::Plain(Kind::Float);
     let reference = layer(&plain)?;
     let mut trials = Vec::new();
     for rows in ROWS {
@@ -127,15 +131,15 @@ fn best() -> Result<Format, TchError> {
     };
 
     let libraries = [Kernels::mkl(), Kernels::onednn()].into_iter().flatten();
-    let packed = libraries.map(|kernels| Format::Packed(Kind::Float, Arc::new(kernels)));
+    let packed = libraries.map(|kernels| Layout::Packed(Kind::Float, Arc::new(kernels)));
     let mut rivals = Vec::new();
-    for format in packed.chain([plain]) {
+    for layout in packed.chain([plain]) {
         // What fails here takes no part, nor what is wrong: MKL does not promise that what it packs
         // serves any number of rows.
-        if let Ok(layer) = layer(&format)
+        if let Ok(layer) = layer(&layout)
             && let Ok(true) = is_right(&layer)
         {
-            rivals.push((format, layer));
+            rivals.push((layout, layer));
         }
     }
     // By turns: the processor's speed changes.
@@ -154,7 +158,7 @@ fn best() -> Result<Format, TchError> {
     if let Some(preferred) = times.first_mut() {
         *preferred *= CLEARLY.powi(ROWS.len() as i32);
     }
-    let formats = rivals.into_iter().map(|(format, _)| format);
-    let best = formats.zip(times).min_by(|(_, a), (_, b)| a.total_cmp(b));
-    Ok(best.map_or(Format::Plain(Kind::Float), |(format, _)| format))
+    let layouts = rivals.into_iter().map(|(layout, _)| layout);
+    let best = layouts.zip(times).min_by(|(_, a), (_, b)| a.total_cmp(b));
+    Ok(best.map_or(Layout::Plain(Kind::Float), |(layout, _)| layout))
 }

@@ -3,7 +3,6 @@
 use heartbeat_core::Result;
 use tch::{Device, Tensor};
 
-use super::linear::{Format, Linear};
 use super::norm::LayerNorm;
 use crate::architecture::Architecture;
 use crate::checkpoint::Checkpoint;
@@ -13,15 +12,22 @@ pub(super) const QUERY: &str = "attention.self.query";
 pub(super) const KEY: &str = "attention.self.key";
 pub(super) const VALUE: &str = "attention.self.value";
 
-/// The tensors of a checkpoint whose names begin alike, on their way to a device and a format.
+/// The tensors of a checkpoint whose names begin alike, on their way to a device.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) architecture: &'a Architecture,
-    pub(super) format: &'a Format,
     pub(super) device: Device,
     /// With the dot at its end.
     pub(super) prefix: &'a str,
+}
+
+/// What a linear layer is made of.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    /// Outputs by inputs.
+    pub(super) weight: Tensor,
+    pub(super) bias: Tensor,
 }
 
 impl<'a> Weights<'a> {
@@ -55,12 +61,15 @@ impl<'a> Weights<'a> {
 
     /// Those of [`QUERY`], [`KEY`] and [`VALUE`] as one layer. Queries come out scaled by 1/√d, the
     /// width of a head, as attention wants them.
-    pub(super) fn attention(&self, names: &[&str]) -> Result<Linear> {
+    pub(super) fn attention(&self, names: &[&str]) -> Result<Parameters> {
         let &Architecture { hidden, heads, .. } = self.architecture;
         let scale = ((hidden / heads) as f64).powf(-0.5);
         let (mut weights, mut biases) = (Vec::new(), Vec::new());
         for name in names {
-            let (mut weight, mut bias) = self.parameters(name, hidden, hidden)?;
+            let Parameters {
+                mut weight,
+                mut bias,
+            } = self.parameters(name, hidden, hidden)?;
             if *name == QUERY {
                 let scaled = |it: Tensor| {
                     it.f_multiply_scalar(scale)
@@ -75,28 +84,17 @@ impl<'a> Weights<'a> {
             [one] => Ok(one.shallow_clone()),
             parts => Tensor::f_cat(parts, 0).map_err(error::torch("joining weights")),
         };
-        self.linear(&join(&weights)?, &join(&biases)?)
+        Ok(Parameters {
+            weight: join(&weights)?,
+            bias: join(&biases)?,
+        })
     }
 
-    pub(super) fn dense(&self, name: &str, outputs: i64, inputs: i64) -> Result<Linear> {
-        let (weight, bias) = self.parameters(name, outputs, inputs)?;
-        self.linear(&weight, &bias)
-    }
-
-    /// The weight and the bias of a linear layer.
-    pub(super) fn parameters(
-        &self,
-        name: &str,
-        outputs: i64,
-        inputs: i64,
-    ) -> Result<(Tensor, Tensor)> {
-        Ok((
-            self.tensor(&format!("{name}.weight"), &[outputs, inputs])?,
-            self.tensor(&format!("{name}.bias"), &[outputs])?,
-        ))
-    }
-
-    fn linear(&self, weight: &Tensor, bias: &Tensor) -> Result<Linear> {
-        Linear::new(weight, bias, self.format).map_err(error::torch("laying out weights"))
+    /// Those of a linear layer.
+    pub(super) fn parameters(&self, name: &str, outputs: i64, inputs: i64) -> Result<Parameters> {
+        Ok(Parameters {
+            weight: self.tensor(&format!("{name}.weight"), &[outputs, inputs])?,
+            bias: self.tensor(&format!("{name}.bias"), &[outputs])?,
+        })
     }
 }

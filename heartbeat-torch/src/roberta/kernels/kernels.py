@@ -73,11 +73,12 @@ class OneDnn(torch.nn.Module):
 
     @torch.jit.export
     def linear_int8(
-        self, x: Tensor, scale: float, zero: int, weight: Tensor, weight_scales: Tensor, weight_zeros: Tensor
+        self, x: Tensor, zero: int, weight: Tensor, weight_scales: Tensor, weight_zeros: Tensor, bf16: bool
     ) -> Tensor:
-        """Unsigned 8-bit `x` under one scale by signed 8-bit weights, a scale for each output, to 32-bit floats."""
+        """Unsigned 8-bit `x`, where `zero` stands for 0, by signed 8-bit weights, a scale for each output."""
+        kind = torch.bfloat16 if bf16 else torch.float32
         return torch.ops.onednn.qlinear_pointwise(
-            x, scale, zero, weight, weight_scales, weight_zeros, None, 1.0, 0, torch.float32, "none", [], "none"
+            x, 1.0, zero, weight, weight_scales, weight_zeros, None, 1.0, 0, kind, "none", [], "none"
         )
 
     def forward(self, x: Tensor) -> Tensor:

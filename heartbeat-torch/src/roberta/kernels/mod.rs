@@ -1,6 +1,6 @@
 //! The operators of LibTorch that `tch` does not bind, called by way of a TorchScript module.
 
-use tch::{CModule, IValue, TchError, Tensor};
+use tch::{CModule, IValue, Kind, TchError, Tensor};
 
 use super::shared::Shared;
 
@@ -83,22 +83,23 @@ impl Kernels {
         self.pack_by("pack_int8", weight)
     }
 
-    /// `x` holds unsigned 8-bit integers: `zero` stands for 0, one step is `scale`. The result is
-    /// in 32-bit floats. The weight has a scale and a zero for each output.
+    /// `x` holds unsigned 8-bit integers, of which `zero` stands for 0. The result is of `kind`, 32-bit
+    /// floats or bfloat16. The weight has a scale and a zero for each output.
     pub(super) fn linear_int8(
         &self,
         x: &Tensor,
-        (scale, zero): (f64, i64),
+        zero: i64,
         weight: &Packed,
         [weight_scales, weight_zeros]: [&Tensor; 2],
+        kind: Kind,
     ) -> Result<Tensor, TchError> {
         let values = [
             tensor(x),
-            IValue::Double(scale),
             IValue::Int(zero),
             tensor(&weight.0),
             tensor(weight_scales),
             tensor(weight_zeros),
+            IValue::Bool(kind == Kind::BFloat16),
         ];
         self.call("linear_int8", &values)
     }
