@@ -1,9 +1,9 @@
 //! RoBERTa for sequence classification (Liu et al., 2019, arXiv:1907.11692) on LibTorch.
 //!
 //! Texts are packed one after the other, so that what is done token by token, nearly all of the
-//! work, is done on the tokens there are and on no padding. Attention is done for all texts of the
-//! same length at once. The last layer is computed for the first token alone, which is the only one
-//! that the head looks at.
+//! work, is done on the tokens there are and on no padding. Attention is done text by text, or by
+//! LibTorch for all long texts of the same length at once. The last layer is computed for the first
+//! token alone, which is the only one that the head looks at.
 
 mod attention;
 mod embeddings;
