@@ -25,16 +25,23 @@ pub(super) fn serve<M: Model>(
                 None => return,
             }
         }
-        while let Ok(requests) = queue.try_recv() {
-            requests.into_iter().for_each(|request| pool.add(request));
-        }
-        score(&mut engine, &mut pool.next_batch(), &counters);
+        pool.add_all(&mut queue, &mut []);
+        let mut batch = pool.next_batch();
+        score(&mut engine, &mut batch, &counters, &mut |texts| {
+            pool.add_all(&mut queue, texts);
+        });
     }
 }
 
-/// Answers every one of `texts`. A batch that fails is scored in parts, to find the text at
-/// fault; when memory is short, parts need less of it.
-fn score<M: Model>(engine: &mut Engine<M>, texts: &mut [Text], counters: &Counters) {
+/// Answers every one of `texts`, and first lets `join` find who has come meanwhile and wants one of
+/// them too. A batch that fails is scored in parts, to find the text at fault; when memory is short,
+/// parts need less of it.
+fn score<M: Model>(
+    engine: &mut Engine<M>,
+    texts: &mut [Text],
+    counters: &Counters,
+    join: &mut impl FnMut(&mut [Text]),
+) {
     if texts.is_empty() {
         return;
     }
@@ -43,6 +50,7 @@ fn score<M: Model>(engine: &mut Engine<M>, texts: &mut [Text], counters: &Counte
     let (error, part) = match engine.score(&ids) {
         Ok(scores) => {
             counters.scored(&ids, started);
+            join(texts);
             for (text, scores) in texts.iter_mut().zip(scores) {
                 text.answer(&Ok(scores));
             }
@@ -55,7 +63,7 @@ fn score<M: Model>(engine: &mut Engine<M>, texts: &mut [Text], counters: &Counte
     };
     if part < texts.len() {
         for part in texts.chunks_mut(part) {
-            score(engine, part, counters);
+            score(engine, part, counters, join);
         }
     } else {
         for text in texts {

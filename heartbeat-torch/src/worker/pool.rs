@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 
 use heartbeat_core::Result;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::Limits;
 
@@ -75,6 +75,26 @@ impl Pool {
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Adds all that has come, but whoever wants one of `texts`, which are scored by now, to that text.
+    pub(super) fn add_all(
+        &mut self,
+        queue: &mut mpsc::UnboundedReceiver<Vec<Request>>,
+        texts: &mut [Text],
+    ) {
+        let mut places = HashMap::new();
+        for (place, text) in texts.iter().enumerate() {
+            places.insert(Arc::clone(&text.ids), place);
+        }
+        while let Ok(requests) = queue.try_recv() {
+            for request in requests {
+                match places.get(&request.ids) {
+                    Some(&place) => texts[place].replies.push(request.reply),
+                    None => self.add(request),
+                }
+            }
+        }
     }
 
     /// Adds a text, or who wants it to the text that waits already.

@@ -59,6 +59,22 @@ async fn identical_texts_are_scored_once_and_answer_everybody() {
 }
 
 #[tokio::test]
+async fn who_comes_while_the_same_text_is_scored_has_its_scores() {
+    let fixture = Fixture::start(WIDE, all_shares).await;
+    let held = Arc::clone(&fixture.gate).lock_owned().await;
+    let one = fixture.worker.submit(ones([1, 2])).await.unwrap();
+    fixture.until(1).await;
+    let two = fixture.worker.submit(ones([2, 3, 1, 3])).await.unwrap();
+    drop(held);
+    for (answer, id) in one.into_iter().chain(two).zip([1, 2, 2, 3, 1, 3]) {
+        assert_eq!(answer.wait().await.unwrap(), shares(&[id]));
+    }
+    // Once they are answered, nothing is remembered.
+    fixture.score(ones([1])).await[0].as_ref().unwrap();
+    assert_eq!(fixture.batches(), [ones([1, 2]), ones([3]), ones([1])]);
+}
+
+#[tokio::test]
 async fn a_batch_has_the_oldest_text_and_its_neighbours_in_length() {
     let limits = Limits {
         batch_tokens: 30,
