@@ -1,7 +1,8 @@
 //! Layers in integers of 8 bits.
 //!
-//! Matrix multiplications are oneDNN's and attention is LibTorch's. What is done to each token
-//! between them is done in one go, so that its numbers need not go to memory and back in between.
+//! Matrix multiplications are oneDNN's, and the attention of long texts is LibTorch's. What is done to
+//! each token between them is done in one go, so that its numbers need not go to memory and back in
+//! between.
 
 mod attention;
 mod linear;

@@ -20,9 +20,13 @@ pub(in crate::roberta) struct Tokens {
 impl Tokens {
     /// `x` holds a row a token.
     pub(in crate::roberta) fn new(x: &Tensor) -> Result<Self, TchError> {
+        let (rows, width) = x.size2()?;
+        let mut values = numbers(x)?;
+        let mut quantizer = Quantizer::new(rows as usize, width as usize);
+        quantizer.take_rows(&mut values, &mut ());
         Ok(Self {
-            values: numbers(x)?,
-            quantized: Quantized::new(x, &mut ())?,
+            values,
+            quantized: quantizer.finish()?,
         })
     }
 
