@@ -1,7 +1,7 @@
 //! How the threads share a batch.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use heartbeat_core::{Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -27,31 +27,36 @@ const TOKENS_PER_PIECE: usize = 512;
 pub(super) struct Lanes {
     network: Network,
     setting: Setting,
-    threads: ThreadPool,
+    threads: Arc<ThreadPool>,
     /// One for each of the threads, which share the weights.
     networks: Vec<Mutex<Network>>,
 }
 
+/// Those that share the work, each of which does its steps alone.
+pub(super) fn threads(setting: Setting) -> Result<ThreadPool> {
+    let count = if setting.device.is_cuda() {
+        1
+    } else {
+        setting.threads
+    };
+    ThreadPoolBuilder::new()
+        .num_threads(count)
+        .thread_name(|index| format!("heartbeat-torch-{index}"))
+        .start_handler(move |_| setting.work_alone())
+        .build()
+        .map_err(|error| Error::unavailable("cannot start threads").caused_by(error))
+}
+
 impl Lanes {
     /// The thread that scores is to be one whose steps are shared by all threads.
-    pub(super) fn new(network: Network, setting: Setting) -> Result<Self> {
-        let count = if setting.device.is_cuda() {
-            1
-        } else {
-            setting.threads
-        };
-        let threads = ThreadPoolBuilder::new()
-            .num_threads(count)
-            .thread_name(|index| format!("heartbeat-torch-{index}"))
-            .start_handler(move |_| setting.work_alone())
-            .build()
-            .map_err(|error| Error::unavailable("cannot start threads").caused_by(error))?;
-        Ok(Self {
+    pub(super) fn new(network: Network, setting: Setting, threads: Arc<ThreadPool>) -> Self {
+        let count = threads.current_num_threads();
+        Self {
             networks: (0..count).map(|_| Mutex::new(network.clone())).collect(),
             network,
             setting,
             threads,
-        })
+        }
     }
 
     pub(super) fn score(&self, texts: &[&[u32]]) -> Result<Vec<[f32; 3]>> {

@@ -1,4 +1,4 @@
-//! Layers in floats.
+//! Layers in floats, by LibTorch.
 
 use heartbeat_core::Result;
 use tch::{TchError, Tensor};
@@ -7,8 +7,8 @@ use super::attention::{attend, attend_first};
 use super::linear::{Layout, Linear};
 use super::norm::LayerNorm;
 use super::packed::PackedTexts;
+use super::rest::Rest;
 use super::weights::{KEY, Parameters, QUERY, VALUE, Weights};
-use crate::architecture::Architecture;
 use crate::error;
 
 /// Self-attention and a feed-forward block, each added to its input and normalised.
@@ -16,7 +16,7 @@ use crate::error;
 pub(super) struct Layer {
     /// Queries, scaled, keys and values in one.
     qkv: Linear,
-    rest: Rest,
+    rest: Rest<Linear, LayerNorm>,
 }
 
 /// The last layer of an encoder of which only each text's first token is wanted.
@@ -25,25 +25,14 @@ pub(super) struct LastLayer {
     query: Linear,
     /// Keys and values in one.
     kv: Linear,
-    rest: Rest,
-}
-
-/// What follows attention.
-#[derive(Debug, Clone)]
-struct Rest {
-    heads: i64,
-    output: Linear,
-    attention_norm: LayerNorm,
-    up: Linear,
-    down: Linear,
-    norm: LayerNorm,
+    rest: Rest<Linear, LayerNorm>,
 }
 
 impl Layer {
     pub(super) fn load(weights: &Weights<'_>, layout: &Layout) -> Result<Self> {
         Ok(Self {
             qkv: linear(weights.attention(&[QUERY, KEY, VALUE])?, layout)?,
-            rest: Rest::load(weights, layout)?,
+            rest: rest(weights, layout)?,
         })
     }
 
@@ -60,7 +49,7 @@ impl LastLayer {
         Ok(Self {
             query: linear(weights.attention(&[QUERY])?, layout)?,
             kv: linear(weights.attention(&[KEY, VALUE])?, layout)?,
-            rest: Rest::load(weights, layout)?,
+            rest: rest(weights, layout)?,
         })
     }
 
@@ -74,31 +63,16 @@ impl LastLayer {
     }
 }
 
-impl Rest {
-    fn load(weights: &Weights<'_>, layout: &Layout) -> Result<Self> {
-        let &Architecture {
-            hidden,
-            intermediate,
-            heads,
-            ..
-        } = weights.architecture;
-        let dense =
-            |name, outputs, inputs| linear(weights.parameters(name, outputs, inputs)?, layout);
-        Ok(Self {
-            heads,
-            output: dense("attention.output.dense", hidden, hidden)?,
-            attention_norm: weights.norm("attention.output.LayerNorm")?,
-            up: dense("intermediate.dense", intermediate, hidden)?,
-            down: dense("output.dense", hidden, intermediate)?,
-            norm: weights.norm("output.LayerNorm")?,
-        })
-    }
+fn rest(weights: &Weights<'_>, layout: &Layout) -> Result<Rest<Linear, LayerNorm>> {
+    Rest::load(weights, |it| linear(it, layout), Ok)
+}
 
+impl Rest<Linear, LayerNorm> {
     fn forward(&self, attended: &Tensor, x: &Tensor) -> Result<Tensor, TchError> {
-        let x = self.output.forward_add(attended, x)?;
+        let x = self.output.forward(attended)?.f_add_(x)?;
         let x = self.attention_norm.forward(&x)?;
         let inner = self.up.forward_gelu(&x)?;
-        let x = self.down.forward_add(&inner, &x)?;
+        let x = self.down.forward(&inner)?.f_add_(&x)?;
         self.norm.forward(&x)
     }
 }

@@ -1,4 +1,4 @@
-//! Linear layers in floats.
+//! Linear layers in floats, by LibTorch.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use super::weights::Parameters;
 pub(super) enum Layout {
     /// As they are: LibTorch's own `linear`, on any device, in 32-bit floats or in bfloat16.
     Plain(Kind),
-    /// Laid out by a library, in 32-bit floats or in bfloat16.
-    Packed(Kind, Arc<Kernels>),
+    /// In bfloat16, laid out by oneDNN.
+    Packed(Arc<Kernels>),
 }
 
 /// `x · weightᵀ + bias`, from 32-bit floats to 32-bit floats.
@@ -26,7 +26,6 @@ pub(super) enum Linear {
         bias: Shared,
     },
     Packed {
-        kind: Kind,
         weight: Packed,
         bias: Shared,
         kernels: Arc<Kernels>,
@@ -44,10 +43,9 @@ impl Linear {
                 weight: weight.f_to_kind(kind)?.into(),
                 bias: bias(kind)?.into(),
             },
-            Layout::Packed(kind, kernels) => Self::Packed {
-                kind: *kind,
-                weight: kernels.pack(&weight.f_to_kind(*kind)?)?,
-                bias: bias(*kind)?.into(),
+            Layout::Packed(kernels) => Self::Packed {
+                weight: kernels.pack(&weight.f_to_kind(Kind::BFloat16)?)?,
+                bias: bias(Kind::BFloat16)?.into(),
                 kernels: Arc::clone(kernels),
             },
         })
@@ -60,26 +58,12 @@ impl Linear {
                 .f_linear::<&Tensor>(weight, Some(bias))?
                 .f_to_kind(Kind::Float),
             Self::Packed {
-                kind,
                 weight,
                 bias,
                 kernels,
             } => kernels
-                .linear(&x.f_to_kind(*kind)?, weight, bias)?
+                .linear(&x.f_to_kind(Kind::BFloat16)?, weight, bias)?
                 .f_to_kind(Kind::Float),
-        }
-    }
-
-    /// Added to `residual`.
-    pub(super) fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor, TchError> {
-        match self {
-            Self::Packed {
-                kind: Kind::Float,
-                weight,
-                bias,
-                kernels,
-            } => kernels.linear_add(x, residual, weight, bias),
-            _ => self.forward(x)?.f_add_(residual),
         }
     }
 
@@ -88,12 +72,11 @@ impl Linear {
         match self {
             Self::Plain { .. } => self.forward(x)?.f_gelu_("none"),
             Self::Packed {
-                kind,
                 weight,
                 bias,
                 kernels,
             } => kernels
-                .linear_gelu(&x.f_to_kind(*kind)?, weight, bias)?
+                .linear_gelu(&x.f_to_kind(Kind::BFloat16)?, weight, bias)?
                 .f_to_kind(Kind::Float),
         }
     }

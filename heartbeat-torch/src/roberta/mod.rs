@@ -6,6 +6,7 @@
 //! token alone, which is the only one that the head looks at.
 
 mod attention;
+mod blocks;
 mod embeddings;
 mod encoder;
 mod int8;
@@ -16,15 +17,18 @@ mod linear;
 mod network;
 mod norm;
 mod packed;
+mod rest;
 mod rows;
 mod setting;
 mod shared;
 mod vector;
 mod weights;
 
+use std::sync::Arc;
+
 use heartbeat_core::{Error, Result};
 
-use self::lanes::Lanes;
+use self::lanes::{Lanes, threads};
 use self::network::Network;
 pub(crate) use self::setting::Setting;
 use self::weights::Weights;
@@ -50,7 +54,10 @@ impl Roberta {
         let _no_grad = tch::no_grad_guard();
         // By one thread: less depends on what else the machine does then.
         setting.work_alone();
-        let format = setting.format().map_err(error::torch("choosing kernels"))?;
+        let threads = Arc::new(threads(*setting)?);
+        let format = setting
+            .format(architecture, &threads)
+            .map_err(error::torch("choosing kernels"))?;
         setting.share_work();
         let weights = Weights {
             checkpoint,
@@ -60,7 +67,7 @@ impl Roberta {
         };
         let network = Network::load(&weights, &format)?;
         Ok(Self {
-            lanes: Lanes::new(network, *setting)?,
+            lanes: Lanes::new(network, *setting, threads),
             vocab: u32::try_from(architecture.vocab).unwrap_or(u32::MAX),
             max_tokens: architecture.max_tokens,
         })

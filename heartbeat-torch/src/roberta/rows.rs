@@ -34,6 +34,16 @@ impl RowReader {
     }
 }
 
+/// All of a tensor's numbers.
+pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
+    let count = tensor.numel();
+    let mut numbers = vec![0.0; count];
+    tensor
+        .f_to_kind(Kind::Float)?
+        .f_copy_data(&mut numbers, count)?;
+    Ok(numbers)
+}
+
 /// Some of the rows of `x`, shared with it.
 pub(super) fn narrow(x: &Tensor, rows: Range<usize>) -> Result<Tensor, TchError> {
     x.f_narrow(0, rows.start as i64, rows.len() as i64)

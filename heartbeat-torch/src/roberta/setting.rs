@@ -3,15 +3,16 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
 
 use heartbeat_core::{Error, Result};
-use tch::{Cuda, Kind, TchError, Tensor};
+use rayon::ThreadPool;
+use tch::{Cuda, Kind, TchError};
 
+use super::blocks;
 use super::encoder::Format;
 use super::kernels::Kernels;
-use super::linear::{Layout, Linear};
-use super::weights::Parameters;
+use super::linear::Layout;
+use crate::architecture::Architecture;
 use crate::config::{Device, Precision, RobertaConfig};
 
 /// Where and how a model runs.
@@ -56,8 +57,12 @@ impl Setting {
         tch::set_num_threads(1);
     }
 
-    /// How linear layers are best kept.
-    pub(super) fn format(&self) -> Result<Format, TchError> {
+    /// How layers are best kept, those in blocks for `threads` to share.
+    pub(super) fn format(
+        &self,
+        architecture: &Architecture,
+        threads: &Arc<ThreadPool>,
+    ) -> Result<Format, TchError> {
         if self.device.is_cuda() {
             return Ok(Format::Float(Layout::Plain(match self.precision {
                 Precision::Bf16 => Kind::BFloat16,
@@ -66,8 +71,9 @@ impl Setting {
         }
         let onednn = || Kernels::onednn().map(Arc::new);
         Ok(match self.precision {
-            Precision::Fp32 => Format::Float(best()?),
-            Precision::Bf16 => Format::Float(Layout::Packed(Kind::BFloat16, onednn()?)),
+            Precision::Fp32 if blocks::fit(architecture) => Format::Blocks(Arc::clone(threads)),
+            Precision::Fp32 => Format::Float(Layout::Plain(Kind::Float)),
+            Precision::Bf16 => Format::Float(Layout::Packed(onednn()?)),
             Precision::Int8 => Format::Int8(onednn()?),
         })
     }
@@ -93,72 +99,4 @@ fn find(device: Device) -> Result<tch::Device> {
                 }))
         }
     }
-}
-
-/// The best of what this LibTorch has for this processor, on a layer of the usual size.
-///
-/// MKL is the fastest on most, and what it needs of memory does not grow. Others have to be clearly faster.
-fn best() -> Result<Layout, TchError> {
-    /// Of a tweet, and of several.
-    const ROWS: [i64; 2] = [24, 128];
-    const INPUTS: i64 = 768;
-    const OUTPUTS: i64 = 3072;
-    const ROUNDS: usize = 6;
-    /// By so much in each of the two.
-    const CLEARLY: f64 = 0.85;
-
-    let options = (Kind::Float, tch::Device::Cpu);
-    let parameters = Parameters {
-        weight: Tensor::f_randn([OUTPUTS, INPUTS], options)?,
-        bias: Tensor::f_zeros([OUTPUTS], options)?,
-    };
-    let layer = |layout: &Layout| Linear::new(&parameters, layout);
-    let plain = Layout::Plain(Kind::Float);
-    let reference = layer(&plain)?;
-    let mut trials = Vec::new();
-    for rows in ROWS {
-        let x = Tensor::f_randn([rows, INPUTS], options)?;
-        trials.push((reference.forward(&x)?, x));
-    }
-    let is_right = |layer: &Linear| -> Result<bool, TchError> {
-        for (expected, x) in &trials {
-            let y = layer.forward(x)?;
-            if !y.f_allclose(expected, 1e-3, 1e-3, false)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    };
-
-    let libraries = [Kernels::mkl(), Kernels::onednn()].into_iter().flatten();
-    let packed = libraries.map(|kernels| Layout::Packed(Kind::Float, Arc::new(kernels)));
-    let mut rivals = Vec::new();
-    for layout in packed.chain([plain]) {
-        // What fails here takes no part, nor what is wrong: MKL does not promise that what it packs
-        // serves any number of rows.
-        if let Ok(layer) = layer(&layout)
-            && let Ok(true) = is_right(&layer)
-        {
-            rivals.push((layout, layer));
-        }
-    }
-    // By turns: the processor's speed changes.
-    let mut shortest = vec![[Duration::MAX; ROWS.len()]; rivals.len()];
-    for _ in 0..ROUNDS {
-        for ((_, layer), shortest) in rivals.iter().zip(&mut shortest) {
-            for ((_, x), shortest) in trials.iter().zip(shortest) {
-                let start = Instant::now();
-                drop(layer.forward(x)?);
-                *shortest = start.elapsed().min(*shortest);
-            }
-        }
-    }
-    let time = |of: &[Duration]| of.iter().map(Duration::as_secs_f64).product::<f64>();
-    let mut times: Vec<f64> = shortest.iter().map(|of| time(of)).collect();
-    if let Some(preferred) = times.first_mut() {
-        *preferred *= CLEARLY.powi(ROWS.len() as i32);
-    }
-    let layouts = rivals.into_iter().map(|(layout, _)| layout);
-    let best = layouts.zip(times).min_by(|(_, a), (_, b)| a.total_cmp(b));
-    Ok(best.map_or(Layout::Plain(Kind::Float), |(layout, _)| layout))
 }

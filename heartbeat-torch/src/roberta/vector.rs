@@ -65,6 +65,22 @@ pub(super) fn fold<S: Simd>(
     together(together(a, b), together(c, d))
 }
 
+/// From scores, so many of them, to shares. What is behind them becomes 0.
+#[inline(always)]
+pub(super) fn softmax<S: Simd>(simd: S, scores: &mut [f32], length: usize) {
+    scores[length..].fill(f32::NEG_INFINITY);
+    let higher = |a, b| simd.max_f32s(a, b);
+    let highest = simd.reduce_max_f32s(fold(simd, scores, f32::NEG_INFINITY, higher, higher));
+    for score in scores.iter_mut() {
+        *score = exp(*score - highest);
+    }
+    let add = |a, b| simd.add_f32s(a, b);
+    let factor = 1.0 / simd.reduce_sum_f32s(fold(simd, scores, 0.0, add, add));
+    for score in scores {
+        *score *= factor;
+    }
+}
+
 /// e to the power of what is not above 0, to 5e-7 of it; 0 below -87.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
@@ -116,6 +132,31 @@ pub(super) fn gelu(x: f32) -> f32 {
     x * inner.mul_add(p, 0.5)
 }
 
+/// The exact GELU, x · Φ(x), to about 1e-6.
+#[inline(always)]
+pub(super) fn gelu_exact(x: f32) -> f32 {
+    0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
+}
+
+/// To 1.5e-7: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26.
+#[inline(always)]
+fn erf(x: f32) -> f32 {
+    const SERIES: [f32; 5] = [
+        1.061_405_4,
+        -1.453_152_1,
+        1.421_413_8,
+        -0.284_496_72,
+        0.254_829_6,
+    ];
+    let size = x.abs();
+    let t = 1.0 / 0.327_591_1_f32.mul_add(size, 1.0);
+    let mut sum = 0.0;
+    for factor in SERIES {
+        sum = t.mul_add(sum, factor);
+    }
+    (1.0 - t * sum * exp(-size * size)).copysign(x)
+}
+
 #[cfg(test)]
 mod tests {
     use tch::{Kind, Tensor};
@@ -130,6 +171,8 @@ mod tests {
         for (x, exact) in x.iter().zip(exact) {
             let off = (f64::from(gelu(*x)) - exact).abs();
             assert!(off < 4e-5, "{off} at {x}");
+            let off = (f64::from(gelu_exact(*x)) - exact).abs();
+            assert!(off < 1e-6, "{off} at {x}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::array;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::roberta::vector::{exp, fold};
+use crate::roberta::vector::softmax;
 
 /// So many queries at a time share what is loaded of keys and values.
 const GROUP: usize = 4;
@@ -252,22 +252,6 @@ fn store<S: Simd>(simd: S, numbers: &mut [f32], vectors: [S::f32s; 2]) {
             simd.partial_store_f32s(rest, vectors[1]);
         }
         [] => simd.partial_store_f32s(rest, vectors[0]),
-    }
-}
-
-/// From scores, so many of them, to shares. What is behind them becomes 0.
-#[inline(always)]
-fn softmax<S: Simd>(simd: S, scores: &mut [f32], length: usize) {
-    scores[length..].fill(f32::NEG_INFINITY);
-    let higher = |a, b| simd.max_f32s(a, b);
-    let highest = simd.reduce_max_f32s(fold(simd, scores, f32::NEG_INFINITY, higher, higher));
-    for score in scores.iter_mut() {
-        *score = exp(*score - highest);
-    }
-    let add = |a, b| simd.add_f32s(a, b);
-    let factor = 1.0 / simd.reduce_sum_f32s(fold(simd, scores, 0.0, add, add));
-    for score in scores {
-        *score *= factor;
     }
 }
 

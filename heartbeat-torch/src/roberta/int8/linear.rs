@@ -6,9 +6,10 @@ use std::sync::Arc;
 use pulp::{Arch, Simd, WithSimd};
 use tch::{Kind, TchError, Tensor};
 
-use super::tokens::{Norm, Prepare, Quantized, Tokens, numbers};
+use super::tokens::{Prepare, Quantized, Tokens};
 use crate::roberta::kernels::{Kernels, Packed};
-use crate::roberta::rows::RowReader;
+use crate::roberta::norm::Norm;
+use crate::roberta::rows::{RowReader, numbers};
 use crate::roberta::shared::Shared;
 use crate::roberta::vector::{SMALLEST, gelu};
 use crate::roberta::weights::Parameters;

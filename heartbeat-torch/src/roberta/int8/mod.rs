@@ -15,13 +15,14 @@ use tch::{TchError, Tensor};
 
 use self::attention::attend;
 use self::linear::Int8Linear;
+use self::tokens::Quantized;
 pub(super) use self::tokens::Tokens;
-use self::tokens::{Norm, Quantized};
 use super::attention::attend_first;
 use super::kernels::Kernels;
+use super::norm::Norm;
 use super::packed::PackedTexts;
+use super::rest::Rest;
 use super::weights::{KEY, Parameters, QUERY, VALUE, Weights};
-use crate::architecture::Architecture;
 use crate::error;
 
 /// As [`Layer`](super::layer::Layer).
@@ -29,7 +30,7 @@ use crate::error;
 pub(super) struct Int8Layer {
     /// Queries, scaled, keys and values in one.
     qkv: Int8Linear,
-    rest: Rest,
+    rest: Rest<Int8Linear, Norm>,
 }
 
 /// As [`LastLayer`](super::layer::LastLayer).
@@ -38,25 +39,14 @@ pub(super) struct LastInt8Layer {
     query: Int8Linear,
     /// Keys and values in one.
     kv: Int8Linear,
-    rest: Rest,
-}
-
-/// What follows attention.
-#[derive(Debug, Clone)]
-struct Rest {
-    heads: i64,
-    output: Int8Linear,
-    attention_norm: Norm,
-    up: Int8Linear,
-    down: Int8Linear,
-    norm: Norm,
+    rest: Rest<Int8Linear, Norm>,
 }
 
 impl Int8Layer {
     pub(super) fn load(weights: &Weights<'_>, kernels: &Arc<Kernels>) -> Result<Self> {
         Ok(Self {
             qkv: linear(weights.attention(&[QUERY, KEY, VALUE])?, kernels)?,
-            rest: Rest::load(weights, kernels)?,
+            rest: rest(weights, kernels)?,
         })
     }
 
@@ -71,7 +61,7 @@ impl LastInt8Layer {
         Ok(Self {
             query: linear(weights.attention(&[QUERY])?, kernels)?,
             kv: linear(weights.attention(&[KEY, VALUE])?, kernels)?,
-            rest: Rest::load(weights, kernels)?,
+            rest: rest(weights, kernels)?,
         })
     }
 
@@ -86,27 +76,12 @@ impl LastInt8Layer {
     }
 }
 
-impl Rest {
-    fn load(weights: &Weights<'_>, kernels: &Arc<Kernels>) -> Result<Self> {
-        let &Architecture {
-            hidden,
-            intermediate,
-            heads,
-            ..
-        } = weights.architecture;
-        let dense =
-            |name, outputs, inputs| linear(weights.parameters(name, outputs, inputs)?, kernels);
-        let norm = |name| Norm::new(&weights.norm(name)?).map_err(error::torch("copying weights"));
-        Ok(Self {
-            heads,
-            output: dense("attention.output.dense", hidden, hidden)?,
-            attention_norm: norm("attention.output.LayerNorm")?,
-            up: dense("intermediate.dense", intermediate, hidden)?,
-            down: dense("output.dense", hidden, intermediate)?,
-            norm: norm("output.LayerNorm")?,
-        })
-    }
+fn rest(weights: &Weights<'_>, kernels: &Arc<Kernels>) -> Result<Rest<Int8Linear, Norm>> {
+    let norm = |it| Norm::new(&it).map_err(error::torch("copying weights"));
+    Rest::load(weights, |it| linear(it, kernels), norm)
+}
 
+impl Rest<Int8Linear, Norm> {
     fn forward(&self, attended: &Quantized, x: &Tokens) -> Result<Tokens, TchError> {
         let x = self.output.forward_add(attended, x, &self.attention_norm)?;
         let inner = self.up.forward_gelu(&x.quantized)?;

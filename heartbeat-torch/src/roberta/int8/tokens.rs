@@ -1,13 +1,10 @@
 //! The vectors of tokens.
 
-use std::sync::Arc;
-
 use pulp::{Arch, Simd, WithSimd};
 use tch::{Kind, TchError, Tensor};
 
-use crate::roberta::norm::LayerNorm;
-use crate::roberta::rows::RowReader;
-use crate::roberta::vector::{SMALLEST, WHOLE, normalise, range};
+use crate::roberta::rows::{RowReader, numbers};
+use crate::roberta::vector::{SMALLEST, WHOLE, range};
 
 /// A vector a token, as it is and in 8-bit integers.
 #[derive(Debug)]
@@ -191,42 +188,6 @@ fn middle(levels: f32) -> f32 {
     levels / 2.0 + 1.0
 }
 
-/// Layer normalisation.
-#[derive(Debug, Clone)]
-pub(super) struct Norm {
-    weight: Arc<[f32]>,
-    bias: Arc<[f32]>,
-    eps: f32,
-}
-
-impl Norm {
-    pub(super) fn new(norm: &LayerNorm) -> Result<Self, TchError> {
-        Ok(Self {
-            weight: numbers(&norm.weight)?.into(),
-            bias: numbers(&norm.bias)?.into(),
-            eps: norm.eps as f32,
-        })
-    }
-
-    #[inline(always)]
-    pub(super) fn apply<S: Simd>(&self, simd: S, row: &mut [f32]) {
-        normalise(simd, row, self.eps);
-        for ((x, weight), bias) in row.iter_mut().zip(&*self.weight).zip(&*self.bias) {
-            *x = x.mul_add(*weight, *bias);
-        }
-    }
-}
-
-/// All of a tensor's numbers.
-pub(super) fn numbers(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    let count = tensor.numel();
-    let mut numbers = vec![0.0; count];
-    tensor
-        .f_to_kind(Kind::Float)?
-        .f_copy_data(&mut numbers, count)?;
-    Ok(numbers)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -264,25 +225,6 @@ mod tests {
                     quantize(std::slice::from_ref(row)),
                     (steps.to_vec(), vec![scale], vec![zero])
                 );
-            }
-        }
-
-        #[test]
-        fn normalising_is_what_libtorch_does(
-            rows in prop::collection::vec(prop::collection::vec(-1e2_f32..1e2, 100), 1..4),
-            weight in prop::collection::vec(-2_f32..2.0, 100),
-            bias in prop::collection::vec(-2_f32..2.0, 100),
-        ) {
-            let norm = LayerNorm {
-                weight: Tensor::from_slice(&weight).into(),
-                bias: Tensor::from_slice(&bias).into(),
-                eps: 1e-5,
-            };
-            for mut row in rows {
-                let exact = norm.forward(&Tensor::from_slice(&row)).unwrap();
-                Norm::new(&norm).unwrap().apply(pulp::Scalar::new(), &mut row);
-                let off = (Tensor::from_slice(&row) - exact).abs().max().double_value(&[]);
-                prop_assert!(off < 1e-5, "{off}");
             }
         }
     }

@@ -5,7 +5,6 @@ use tch::{CModule, IValue, Kind, TchError, Tensor};
 use super::shared::Shared;
 
 /// Made by `kernels.py`, which is beside them.
-const MKL: &[u8] = include_bytes!("mkl.pt");
 const ONEDNN: &[u8] = include_bytes!("onednn.pt");
 
 /// What to put at the place of a weight whose layout a library chose: other operators cannot read it.
@@ -16,29 +15,16 @@ pub(super) struct Packed(Shared);
 #[derive(Debug)]
 pub(super) struct Kernels {
     module: CModule,
-    /// How many rows the library wants where there are so many.
-    pub(super) rows: fn(usize) -> usize,
 }
 
 impl Kernels {
-    /// Intel's MKL. In 32-bit floats only.
+    /// Those of oneDNN.
     ///
-    /// # Errors
-    /// This LibTorch is without it.
-    pub(super) fn mkl() -> Result<Self, TchError> {
-        Ok(Self {
-            module: CModule::load_data(&mut &*MKL)?,
-            // Fewer take longer.
-            rows: |rows| rows.max(10),
-        })
-    }
-
     /// # Errors
     /// This LibTorch is without it.
     pub(super) fn onednn() -> Result<Self, TchError> {
         Ok(Self {
             module: CModule::load_data(&mut &*ONEDNN)?,
-            rows: few_numbers,
         })
     }
 
@@ -64,18 +50,6 @@ impl Kernels {
         bias: &Tensor,
     ) -> Result<Tensor, TchError> {
         self.call("linear_gelu", &[tensor(x), tensor(&weight.0), tensor(bias)])
-    }
-
-    /// Added to `residual` in the same step.
-    pub(super) fn linear_add(
-        &self,
-        x: &Tensor,
-        residual: &Tensor,
-        weight: &Packed,
-        bias: &Tensor,
-    ) -> Result<Tensor, TchError> {
-        let values = [tensor(x), tensor(residual), tensor(&weight.0), tensor(bias)];
-        self.call("linear_add", &values)
     }
 
     /// Lays out a weight of signed 8-bit integers.
@@ -117,9 +91,11 @@ impl Kernels {
     }
 }
 
+/// How many rows to compute where there are so many.
+///
 /// oneDNN compiles each matrix multiplication for its number of rows and keeps what it compiled, a
 /// megabyte for all layers of that many rows: few numbers keep memory flat and the compiled ones at hand.
-fn few_numbers(rows: usize) -> usize {
+pub(super) fn few_numbers(rows: usize) -> usize {
     let step = match rows {
         // So few are soon done: reading the weights is what takes the time.
         0..=32 => 4,
