@@ -384,7 +384,7 @@ mod tests {
     use crate::roberta::weights::Parameters;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn it_is_what_libtorch_does(
             lengths in prop::collection::vec(1_usize..120, 1..6),

@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn they_are_what_libtorch_does(
             tokens in 1_usize..300,
