@@ -52,8 +52,6 @@ impl Roberta {
         setting: &Setting,
     ) -> Result<Self> {
         let _no_grad = tch::no_grad_guard();
-        // By one thread: less depends on what else the machine does then.
-        setting.work_alone();
         let threads = Arc::new(threads(*setting)?);
         let format = setting
             .format(architecture, &threads)

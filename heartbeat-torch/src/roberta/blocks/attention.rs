@@ -407,8 +407,8 @@ mod tests {
                 let weight = Tensor::randn([parts * hidden, 64], FLOAT_CPU) * size / 8.0;
                 let bias = Tensor::randn([parts * hidden], FLOAT_CPU);
                 if parts == 3 {
-                    for queries in [weight.narrow(0, 0, hidden), bias.narrow(0, 0, hidden)] {
-                        let _ = { queries }.multiply_scalar_((width as f64).powf(-0.5));
+                    for mut queries in [weight.narrow(0, 0, hidden), bias.narrow(0, 0, hidden)] {
+                        let _ = queries.multiply_scalar_((width as f64).powf(-0.5));
                     }
                 }
                 let y = x.linear(&weight, Some(&bias));
