@@ -33,7 +33,7 @@ impl Format {
         match self {
             Self::Float(Layout::Plain(_)) => |rows| rows,
             Self::Float(Layout::Packed(_)) | Self::Int8(_) => few_numbers,
-            Self::Blocks(_) => |rows| rows.next_multiple_of(blocks::lanes()),
+            Self::Blocks(_) => |rows| rows.next_multiple_of(blocks::grain()),
         }
     }
 }

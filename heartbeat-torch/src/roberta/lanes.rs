@@ -1,5 +1,6 @@
 //! How the threads share a batch.
 
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,9 +16,11 @@ use crate::error;
 /// each step, since a thread of its own would read all weights for little work.
 const TOKENS_PER_LANE: usize = 128;
 
-/// A thread takes at most about so many tokens at a time. All end at about the same time then, though
-/// processors are not equally fast, and what they compute on the way stays small.
+/// A thread takes at most about so many tokens at a time: what it computes on the way stays small.
 const TOKENS_PER_PIECE: usize = 512;
+
+/// And, where there are more pieces than threads, about so many at least.
+const TOKENS_AT_END: usize = 128;
 
 /// The network, for all threads together and for each of them.
 ///
@@ -60,10 +63,11 @@ impl Lanes {
     }
 
     pub(super) fn score(&self, texts: &[&[u32]]) -> Result<Vec<[f32; 3]>> {
-        // Texts of the same length stay together, since attention is done for all of them at once.
+        // Texts of the same length stay together, since attention is done for all of them at once, and
+        // the long ones come first: small pieces are at the end.
         let mut order: Vec<usize> = (0..texts.len()).collect();
-        order.sort_by_key(|&text| texts[text].len());
-        let pieces = cut(&order, texts, self.pieces(texts));
+        order.sort_by_key(|&text| Reverse(texts[text].len()));
+        let pieces = cut(&order, texts, &self.pieces(texts));
         let scores = if pieces.len() > 1 {
             self.score_apart(texts, &pieces)
         } else {
@@ -72,14 +76,14 @@ impl Lanes {
         scores.map_err(error::torch("scoring texts"))
     }
 
-    /// Into how many pieces to cut these texts.
-    fn pieces(&self, texts: &[&[u32]]) -> usize {
-        if self.setting.device.is_cuda() {
-            return 1;
-        }
+    /// Into how large pieces to cut these texts, in tokens.
+    fn pieces(&self, texts: &[&[u32]]) -> Vec<usize> {
         let tokens: usize = texts.iter().map(|text| text.len()).sum();
+        if self.setting.device.is_cuda() {
+            return vec![tokens];
+        }
         let lanes = self.networks.len().min(tokens / TOKENS_PER_LANE).max(1);
-        tokens.div_ceil(TOKENS_PER_PIECE).next_multiple_of(lanes)
+        shares(tokens, lanes)
     }
 
     fn score_apart(
@@ -119,23 +123,47 @@ fn score(network: &Network, texts: &[&[u32]], setting: Setting) -> Result<Vec<[f
     network.forward(texts, setting.device)
 }
 
-/// Cuts `order`, which is by length, into so many parts of about as many tokens.
-fn cut<'a>(order: &'a [usize], texts: &[&[u32]], parts: usize) -> Vec<&'a [usize]> {
-    let all: usize = texts.iter().map(|text| text.len()).sum();
-    let mut cuts = Vec::with_capacity(parts);
-    let mut start = 0;
-    let mut tokens = 0;
-    for (end, &text) in order.iter().enumerate() {
-        // Each part ends with the text that brings all so far nearest to its fair share.
-        let fair = all * (cuts.len() + 1) / parts;
-        let length = texts[text].len();
-        if tokens + length / 2 >= fair && cuts.len() + 1 < parts && end > start {
-            cuts.push(&order[start..end]);
-            start = end;
+/// Shares of so many tokens for `lanes` threads, each of which takes the next one when it has done one.
+///
+/// Shares become smaller, down to [`TOKENS_AT_END`]: all threads end at about the same time then, though
+/// processors are not equally fast.
+fn shares(tokens: usize, lanes: usize) -> Vec<usize> {
+    let (mut shares, mut left) = (Vec::new(), tokens);
+    while left > 0 {
+        let half = left / lanes / 2;
+        for lane in 0..lanes {
+            let fair = left / (lanes - lane);
+            let share = if lanes == 1 || half < TOKENS_AT_END {
+                fair
+            } else {
+                half
+            };
+            shares.push(share.min(TOKENS_PER_PIECE));
+            left -= share.min(TOKENS_PER_PIECE);
         }
-        tokens += length;
     }
-    cuts.push(&order[start..]);
+    shares
+}
+
+/// Cuts `order` into parts of about so many tokens, or fewer parts where texts are long.
+fn cut<'a>(order: &'a [usize], texts: &[&[u32]], shares: &[usize]) -> Vec<&'a [usize]> {
+    let mut cuts = Vec::with_capacity(shares.len());
+    let (mut start, mut end) = (0, 0);
+    let (mut tokens, mut fair) = (0, 0);
+    for share in shares {
+        // Each part ends with the text that brings all so far nearest to its fair share.
+        fair += share;
+        while let Some(&text) = order.get(end)
+            && tokens + texts[text].len() / 2 < fair
+        {
+            tokens += texts[text].len();
+            end += 1;
+        }
+        if start < end {
+            cuts.push(&order[start..end]);
+        }
+        start = end;
+    }
     cuts
 }
 
@@ -147,19 +175,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_have_about_as_many_tokens(lengths in prop::collection::vec(1_usize..60, 4..200), parts in 1_usize..5) {
+        fn parts_are_fair(lengths in prop::collection::vec(1_usize..60, 4..400), lanes in 1_usize..5) {
             let texts: Vec<Vec<u32>> = lengths.iter().map(|&length| vec![0; length]).collect();
             let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-            let mut order: Vec<usize> = (0..texts.len()).collect();
-            order.sort_by_key(|&text| texts[text].len());
+            let order: Vec<usize> = (0..texts.len()).collect();
+            let tokens = |part: &[usize]| -> usize { part.iter().map(|&text| lengths[text]).sum() };
+            let all = tokens(&order);
 
-            let cuts = cut(&order, &texts, parts);
-            prop_assert_eq!(cuts.concat(), order.clone());
-            prop_assert!(cuts.len() <= parts && cuts.iter().all(|part| !part.is_empty()));
-            let fair = lengths.iter().sum::<usize>() / parts;
-            for part in cuts {
-                let tokens: usize = part.iter().map(|&text| texts[text].len()).sum();
-                prop_assert!(tokens <= fair + 60, "{tokens} of {fair}");
+            let shares = shares(all, lanes);
+            prop_assert_eq!(shares.iter().sum::<usize>(), all);
+            prop_assert!(shares.is_sorted_by(|a, b| a + lanes >= *b), "{shares:?}");
+            prop_assert!(shares.len().is_multiple_of(lanes) && shares[0] <= TOKENS_PER_PIECE);
+            let last = shares[shares.len() - 1];
+            prop_assert!(lanes == 1 || last <= 2 * TOKENS_AT_END + lanes, "{shares:?}");
+
+            let cuts = cut(&order, &texts, &shares);
+            prop_assert_eq!(&cuts.concat(), &order);
+            prop_assert!(cuts.len() <= shares.len());
+            for (part, share) in cuts.iter().zip(&shares) {
+                prop_assert!(!part.is_empty());
+                if cuts.len() == shares.len() {
+                    prop_assert!(tokens(part) <= share + 60, "{} of {share}", tokens(part));
+                }
             }
         }
     }

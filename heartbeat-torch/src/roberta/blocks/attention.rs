@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use tch::{TchError, Tensor};
 
 use super::linear::BlockLinear;
-use super::tokens::{FEATURES, Group, Numbers, Tokens, WIDEST, vectors, zeros};
+use super::tokens::{FEATURES, Numbers, Tokens, WIDEST, vectors, zeros};
 use crate::roberta::vector::{exp, softmax};
 
 /// Heads, the numbers of several of which may be in one block, or those of one in several.
@@ -129,10 +129,9 @@ pub(super) fn attend(
 
         let blocks = room.attended.chunks_exact(FEATURES * stride);
         for (out, rows) in out.chunks_exact_mut(x.block()).zip(blocks) {
-            for Group { start, width } in x.groups.iter().copied() {
-                let out = &mut out[start * FEATURES..][..width * FEATURES];
-                for (out, row) in out.chunks_exact_mut(width).zip(rows.chunks_exact(stride)) {
-                    out.copy_from_slice(&row[start..start + width]);
+            for group in &*x.groups {
+                for (feature, row) in rows.chunks_exact(stride).enumerate() {
+                    group.put(feature, &row[group.start..], out);
                 }
             }
         }
@@ -379,7 +378,7 @@ mod tests {
     use proptest::prelude::*;
     use tch::kind::FLOAT_CPU;
 
-    use super::super::tokens::lanes;
+    use super::super::tokens::grain;
     use super::*;
     use crate::roberta::weights::Parameters;
 
@@ -401,7 +400,7 @@ mod tests {
                 texts.push(start..start + length);
             }
             let tokens = texts.last().map_or(0, |text| text.end);
-            let rows = tokens.next_multiple_of(lanes()) as i64;
+            let rows = tokens.next_multiple_of(grain()) as i64;
             let x = Tensor::randn([rows, 64], FLOAT_CPU);
             let random = |parts: i64| {
                 let weight = Tensor::randn([parts * hidden, 64], FLOAT_CPU) * size / 8.0;

@@ -6,7 +6,9 @@
 //! with.
 
 mod attention;
+mod block;
 mod linear;
+mod step;
 mod tokens;
 
 use std::ops::Range;
@@ -15,7 +17,7 @@ use heartbeat_core::Result;
 
 use self::attention::{Heads, attend, attend_first};
 use self::linear::BlockLinear;
-pub(super) use self::tokens::{Tokens, lanes};
+pub(super) use self::tokens::{Tokens, grain};
 use super::norm::Norm;
 use super::rest::Rest;
 use super::weights::{KEY, Parameters, QUERY, VALUE, Weights};

@@ -4,7 +4,8 @@ use std::iter;
 use std::sync::Arc;
 
 use aligned_vec::{AVec, ConstAlign};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::bytemuck::cast;
+use pulp::{Arch, Simd, WithSimd, c32};
 use tch::{TchError, Tensor};
 
 use crate::roberta::norm::Norm;
@@ -29,9 +30,9 @@ pub(super) fn zeros(count: usize) -> Numbers {
     AVec::from_iter(64, iter::repeat_n(0.0, count))
 }
 
-/// How many numbers this processor computes with at a time.
-pub(in crate::roberta) fn lanes() -> usize {
-    Arch::new().dispatch(Shape).0
+/// Tokens are so many, or twice, three times as many, some of them fill-in: half a vector of them.
+pub(in crate::roberta) fn grain() -> usize {
+    (Arch::new().dispatch(Shape).0 / 2).max(1)
 }
 
 struct Shape;
@@ -51,46 +52,79 @@ impl WithSimd for Shape {
 pub(super) struct Group {
     /// The first one.
     pub(super) start: usize,
-    /// How many they are: some vectors full.
+    /// How many they are: some vectors full, or half a vector.
     pub(super) width: usize,
+    /// Of half a vector of tokens, two features of each are side by side, so that vectors are full: 2.
+    /// Else 1.
+    pub(super) depth: usize,
 }
 
 impl Group {
-    /// As few groups for so many tokens, a multiple of [`lanes`], as there can be, the last two of
-    /// about the same width.
+    /// As few groups for so many tokens, a multiple of [`grain`], as there can be: the last two that
+    /// have vectors full of about the same width, then perhaps one of half a vector.
     fn cut(tokens: usize) -> Arc<[Self]> {
         let (lanes, most) = Arch::new().dispatch(Shape);
         let (mut groups, mut start) = (Vec::new(), 0);
         while start < tokens {
-            let vectors = match (tokens - start) / lanes {
-                left if left == most + 1 => left.div_ceil(2),
-                left => left.min(most),
+            let (width, depth) = match (tokens - start) / lanes {
+                0 => (tokens - start, 2),
+                left if left == most + 1 => (left.div_ceil(2) * lanes, 1),
+                left => (left.min(most) * lanes, 1),
             };
-            let width = vectors * lanes;
-            groups.push(Self { start, width });
+            groups.push(Self {
+                start,
+                width,
+                depth,
+            });
             start += width;
         }
         groups.into()
+    }
+
+    /// Where in a block the number of one of its tokens is.
+    pub(super) fn place(self, token: usize, feature: usize) -> usize {
+        let Self {
+            start,
+            width,
+            depth,
+        } = self;
+        let place = if depth == 1 {
+            feature * width + token
+        } else {
+            2 * (feature / 2 * width + token) + feature % 2
+        };
+        start * FEATURES + place
+    }
+
+    /// Puts the numbers of its tokens for a feature into a block.
+    pub(super) fn put(self, feature: usize, numbers: &[f32], block: &mut [f32]) {
+        if self.depth == 1 {
+            block[self.place(0, feature)..][..self.width].copy_from_slice(&numbers[..self.width]);
+        } else {
+            for (token, number) in numbers[..self.width].iter().enumerate() {
+                block[self.place(token, feature)] = *number;
+            }
+        }
     }
 }
 
 /// Where in a block the numbers of a token are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
-    first: usize,
-    step: usize,
+    group: Group,
+    token: usize,
 }
 
 impl Column {
     pub(super) fn place(self, feature: usize) -> usize {
-        self.first + feature * self.step
+        self.group.place(self.token, feature)
     }
 }
 
 /// A vector of features for each token.
 ///
 /// Block after block of [`FEATURES`] features; in each, group after group of tokens; in each, feature
-/// after feature, the tokens side by side.
+/// after feature, the tokens side by side, or, in half a vector of them, feature after feature of two.
 #[derive(Debug)]
 pub(in crate::roberta) struct Tokens {
     pub(super) numbers: Numbers,
@@ -100,7 +134,7 @@ pub(in crate::roberta) struct Tokens {
 }
 
 impl Tokens {
-    /// `count` is a multiple of [`lanes`], `features` of [`FEATURES`]. All are 0.
+    /// `count` is a multiple of [`grain`], `features` of [`FEATURES`]. All are 0.
     pub(super) fn new(count: usize, features: usize) -> Self {
         Self {
             numbers: zeros(count * features),
@@ -125,15 +159,12 @@ impl Tokens {
         let rows = numbers(x)?;
         let mut tokens = Self::new(count, features);
         let size = tokens.block();
-        for (index, block) in tokens.numbers.chunks_exact_mut(size).enumerate() {
-            for group in &*tokens.groups {
-                let block = &mut block[group.start * FEATURES..][..group.width * FEATURES];
-                for (feature, tokens) in block.chunks_exact_mut(group.width).enumerate() {
-                    let column = rows[group.start * features..].iter();
-                    let column = column.skip(index * FEATURES + feature).step_by(features);
-                    for (to, from) in tokens.iter_mut().zip(column) {
-                        *to = *from;
-                    }
+        for (token, row) in rows.chunks_exact(features).enumerate() {
+            let column = tokens.column(token);
+            let blocks = tokens.numbers.chunks_exact_mut(size);
+            for (block, row) in blocks.zip(row.as_chunks::<FEATURES>().0) {
+                for (feature, number) in row.iter().enumerate() {
+                    block[column.place(feature)] = *number;
                 }
             }
         }
@@ -154,7 +185,7 @@ impl Tokens {
     /// Some of the tokens, then fill-in.
     pub(super) fn select(&self, tokens: &[usize]) -> Self {
         let features = self.numbers.len() / self.count;
-        let mut some = Self::new(tokens.len().next_multiple_of(lanes()), features);
+        let mut some = Self::new(tokens.len().next_multiple_of(grain()), features);
         for (to, from) in tokens.iter().enumerate() {
             let (to, from) = (some.column(to), self.column(*from));
             let size = some.block();
@@ -175,10 +206,10 @@ impl Tokens {
 
     pub(super) fn column(&self, token: usize) -> Column {
         let index = self.groups.partition_point(|group| group.start <= token) - 1;
-        let Group { start, width } = self.groups[index];
+        let group = self.groups[index];
         Column {
-            first: start * FEATURES + token - start,
-            step: width,
+            group,
+            token: token - group.start,
         }
     }
 
@@ -202,18 +233,24 @@ impl WithSimd for Normalise<'_> {
         for &group in &*tokens.groups {
             let numbers = &mut tokens.numbers[group.start * FEATURES..];
             match group.width / S::F32_LANES {
-                3 => normalise::<S, 3>(simd, numbers, size, norm),
-                2 => normalise::<S, 2>(simd, numbers, size, norm),
-                _ => normalise::<S, 1>(simd, numbers, size, norm),
+                3 => normalise::<S, 3, 1>(simd, numbers, size, norm),
+                2 => normalise::<S, 2, 1>(simd, numbers, size, norm),
+                1 => normalise::<S, 1, 1>(simd, numbers, size, norm),
+                _ => normalise::<S, 1, 2>(simd, numbers, size, norm),
             }
         }
     }
 }
 
-/// `V` vectors of tokens, the numbers of which are so far from block to block.
+/// `V` vectors of tokens, of `D` features each, the numbers of which are so far from block to block.
 #[inline(always)]
-fn normalise<S: Simd, const V: usize>(simd: S, numbers: &mut [f32], size: usize, norm: &Norm) {
-    let part = ..V * S::F32_LANES * FEATURES;
+fn normalise<S: Simd, const V: usize, const D: usize>(
+    simd: S,
+    numbers: &mut [f32],
+    size: usize,
+    norm: &Norm,
+) {
+    let part = ..V * S::F32_LANES / D * FEATURES;
     let share = simd.splat_f32s(1.0 / norm.weight.len() as f32);
 
     let mut means = [simd.splat_f32s(0.0); V];
@@ -225,7 +262,7 @@ fn normalise<S: Simd, const V: usize>(simd: S, numbers: &mut [f32], size: usize,
         }
     }
     for mean in &mut means {
-        *mean = simd.mul_f32s(*mean, share);
+        *mean = simd.mul_f32s(whole::<S, D>(simd, *mean), share);
     }
 
     let mut factors = [simd.splat_f32s(0.0); V];
@@ -238,7 +275,8 @@ fn normalise<S: Simd, const V: usize>(simd: S, numbers: &mut [f32], size: usize,
         }
     }
     for factor in &mut factors {
-        let variance = simd.mul_add_e_f32s(*factor, share, simd.splat_f32s(norm.eps));
+        let squares = whole::<S, D>(simd, *factor);
+        let variance = simd.mul_add_e_f32s(squares, share, simd.splat_f32s(norm.eps));
         *factor = simd.div_f32s(simd.splat_f32s(1.0), simd.sqrt_f32s(variance));
     }
 
@@ -249,13 +287,33 @@ fn normalise<S: Simd, const V: usize>(simd: S, numbers: &mut [f32], size: usize,
             .0
             .as_chunks_mut::<V>()
             .0;
+        let (weights, biases) = (weights.as_chunks::<D>().0, biases.as_chunks::<D>().0);
         for ((row, weight), bias) in rows.iter_mut().zip(weights).zip(biases) {
-            let (weight, bias) = (simd.splat_f32s(*weight), simd.splat_f32s(*bias));
+            let (weight, bias) = (splat(simd, weight), splat(simd, bias));
             for ((x, mean), factor) in row.iter_mut().zip(&means).zip(&factors) {
                 let normal = simd.mul_f32s(simd.sub_f32s(*x, *mean), *factor);
                 *x = simd.mul_add_e_f32s(normal, weight, bias);
             }
         }
+    }
+}
+
+/// The numbers of one feature, or of two, for all tokens of a vector.
+#[inline(always)]
+pub(super) fn splat<S: Simd, const D: usize>(simd: S, numbers: &[f32; D]) -> S::f32s {
+    match numbers.as_slice() {
+        [even, odd] => cast(simd.splat_c32s(c32::new(*even, *odd))),
+        numbers => simd.splat_f32s(numbers[0]),
+    }
+}
+
+/// What was summed for each of `D` features, summed for each token.
+#[inline(always)]
+fn whole<S: Simd, const D: usize>(simd: S, sums: S::f32s) -> S::f32s {
+    if D == 1 {
+        sums
+    } else {
+        simd.add_f32s(sums, cast(simd.swap_re_im_c32s(cast(sums))))
     }
 }
 
@@ -270,8 +328,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn they_are_a_tensors_rows(vectors in 1_usize..12, blocks in 1_usize..4, chosen in prop::collection::vec(any::<prop::sample::Index>(), 1..40)) {
-            let (count, features) = (vectors * lanes(), blocks * FEATURES);
+        fn they_are_a_tensors_rows(halves in 1_usize..24, blocks in 1_usize..4, chosen in prop::collection::vec(any::<prop::sample::Index>(), 1..40)) {
+            let (count, features) = (halves * grain(), blocks * FEATURES);
             let rows = Tensor::randn([count as i64, features as i64], FLOAT_CPU);
             let mut tokens = Tokens::from_tensor(&rows).unwrap();
             prop_assert_eq!(tokens.to_tensor().unwrap(), rows.shallow_clone());
@@ -293,17 +351,19 @@ mod tests {
         }
 
         #[test]
-        fn groups_are_wide(vectors in 1_usize..40) {
+        fn groups_are_wide(halves in 1_usize..80) {
             let (lanes, most) = Arch::new().dispatch(Shape);
-            let groups = Group::cut(vectors * lanes);
+            let tokens = halves * grain();
+            let groups = Group::cut(tokens);
             let mut next = 0;
             for group in &*groups {
                 prop_assert_eq!(group.start, next);
                 prop_assert!(group.width <= most * lanes && group.width <= WIDEST);
+                prop_assert_eq!(group.width * group.depth % lanes, 0);
                 next += group.width;
             }
-            prop_assert_eq!(next, vectors * lanes);
-            prop_assert_eq!(groups.len(), vectors.div_ceil(most));
+            prop_assert_eq!(next, tokens);
+            prop_assert_eq!(groups.len(), (tokens / lanes).div_ceil(most) + usize::from(!tokens.is_multiple_of(lanes)));
         }
     }
 }
