@@ -12,6 +12,7 @@ use crate::{
     cache::Cache,
     libtorch,
     python::Python,
+    rivals,
     shell::{BAD, GOOD, cargo, metadata, root, step, tell_and_run},
     tools::{DENY, MACHETE},
 };
@@ -31,6 +32,7 @@ impl Check {
         steps.take("format", format);
         steps.take("clippy", clippy);
         steps.take("clippy, no features", clippy_without_features);
+        steps.take("clippy, candle", clippy_of_candle);
         steps.take("docs", docs);
         steps.take("dependencies", || self.deny());
         steps.take("unused dependencies", unused_dependencies);
@@ -79,6 +81,11 @@ fn clippy_without_features() -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// The rival in Rust of a bench, which is a workspace of its own.
+fn clippy_of_candle() -> Result<()> {
+    tell_and_run(rivals::of_candle("clippy")?.args(["--", "-D", "warnings"]))
 }
 
 fn docs() -> Result<()> {

@@ -63,14 +63,25 @@ fn model(cache: &Cache, python: &Python, tweets: &Path) -> Result<PathBuf> {
 
 /// Builds the rival in Rust for this very processor.
 fn candle() -> Result<PathBuf> {
-    let target = target_directory()?.join("rivals");
-    let mut build = shell::cargo();
+    let mut build = of_candle("build")?;
     build
-        .args(["build", "--release", "--locked", "--manifest-path"])
-        .arg(root().join("benches/candle/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target)
+        .arg("--release")
         .env("RUSTFLAGS", "-C target-cpu=native");
     shell::tell_and_run(&mut build)?;
-    Ok(target.join("release/candle-rival"))
+    Ok(target()?.join("release/candle-rival"))
+}
+
+/// `cargo` with a command for the rival in Rust, which is a workspace of its own.
+pub(crate) fn of_candle(command: &str) -> Result<Command> {
+    let mut cargo = shell::cargo();
+    cargo
+        .args([command, "--locked", "--manifest-path"])
+        .arg(root().join("benches/candle/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target()?);
+    Ok(cargo)
+}
+
+fn target() -> Result<PathBuf> {
+    Ok(target_directory()?.join("rivals"))
 }

@@ -1,82 +1,113 @@
-//! Layers in floats, by LibTorch.
+//! What all layers are made of, whatever they are computed in.
 
 use heartbeat_core::Result;
-use tch::{TchError, Tensor};
 
-use super::attention::{attend, attend_first};
-use super::linear::{Layout, Linear};
 use super::norm::LayerNorm;
-use super::packed::PackedTexts;
-use super::rest::Rest;
 use super::weights::{KEY, Parameters, QUERY, VALUE, Weights};
-use crate::error;
+use crate::architecture::Architecture;
+
+/// How a layer's parts are kept.
+pub(super) trait Keep {
+    type Linear;
+    type Norm;
+
+    fn linear(&self, parameters: Parameters) -> Result<Self::Linear>;
+
+    fn norm(&self, norm: LayerNorm) -> Result<Self::Norm>;
+
+    /// Some of [`QUERY`], scaled, [`KEY`] and [`VALUE`] in one.
+    fn attention(&self, weights: &Weights<'_>, names: &[&str]) -> Result<Self::Linear> {
+        self.linear(weights.attention(names)?)
+    }
+}
+
+/// All layers of a model, of linear layers `L` and normalisations `N`. A clone shares the weights.
+#[derive(Debug, Clone)]
+pub(super) struct Stack<L, N> {
+    pub(super) layers: Vec<Layer<L, N>>,
+    pub(super) last: LastLayer<L, N>,
+}
 
 /// Self-attention and a feed-forward block, each added to its input and normalised.
 #[derive(Debug, Clone)]
-pub(super) struct Layer {
+pub(super) struct Layer<L, N> {
     /// Queries, scaled, keys and values in one.
-    qkv: Linear,
-    rest: Rest<Linear, LayerNorm>,
+    pub(super) qkv: L,
+    pub(super) rest: Rest<L, N>,
 }
 
-/// The last layer of an encoder of which only each text's first token is wanted.
+/// The last layer, of which only each text's first token is wanted.
 #[derive(Debug, Clone)]
-pub(super) struct LastLayer {
-    query: Linear,
+pub(super) struct LastLayer<L, N> {
+    pub(super) query: L,
     /// Keys and values in one.
-    kv: Linear,
-    rest: Rest<Linear, LayerNorm>,
+    pub(super) kv: L,
+    pub(super) rest: Rest<L, N>,
 }
 
-impl Layer {
-    pub(super) fn load(weights: &Weights<'_>, layout: &Layout) -> Result<Self> {
+/// What follows attention in a layer.
+#[derive(Debug, Clone)]
+pub(super) struct Rest<L, N> {
+    pub(super) heads: i64,
+    pub(super) output: L,
+    pub(super) attention_norm: N,
+    pub(super) up: L,
+    pub(super) down: L,
+    pub(super) norm: N,
+}
+
+impl<L, N> Stack<L, N> {
+    pub(super) fn load(
+        weights: &Weights<'_>,
+        keep: &impl Keep<Linear = L, Norm = N>,
+    ) -> Result<Self> {
+        let prefix = |index| format!("roberta.encoder.layer.{index}.");
+        let end = weights.architecture.layers - 1;
         Ok(Self {
-            qkv: linear(weights.attention(&[QUERY, KEY, VALUE])?, layout)?,
-            rest: rest(weights, layout)?,
+            layers: (0..end)
+                .map(|index| Layer::load(&weights.at(&prefix(index)), keep))
+                .collect::<Result<_>>()?,
+            last: LastLayer::load(&weights.at(&prefix(end)), keep)?,
         })
     }
-
-    /// `x` holds a row a token.
-    pub(super) fn forward(&self, x: &Tensor, texts: &PackedTexts) -> Result<Tensor, TchError> {
-        let qkv = self.qkv.forward(x)?;
-        let attended = attend(&qkv, &texts.runs, self.rest.heads)?;
-        self.rest.forward(&attended, x)
-    }
 }
 
-impl LastLayer {
-    pub(super) fn load(weights: &Weights<'_>, layout: &Layout) -> Result<Self> {
+impl<L, N> Layer<L, N> {
+    fn load(weights: &Weights<'_>, keep: &impl Keep<Linear = L, Norm = N>) -> Result<Self> {
         Ok(Self {
-            query: linear(weights.attention(&[QUERY])?, layout)?,
-            kv: linear(weights.attention(&[KEY, VALUE])?, layout)?,
-            rest: rest(weights, layout)?,
+            qkv: keep.attention(weights, &[QUERY, KEY, VALUE])?,
+            rest: Rest::load(weights, keep)?,
         })
     }
+}
 
-    /// From a row a token to a row a text.
-    pub(super) fn forward(&self, x: &Tensor, texts: &PackedTexts) -> Result<Tensor, TchError> {
-        let kv = self.kv.forward(x)?;
-        let first = x.f_index_select(0, &texts.first)?;
-        let query = self.query.forward(&first)?;
-        let attended = attend_first(&query, &kv, &texts.runs, self.rest.heads)?;
-        self.rest.forward(&attended, &first)
+impl<L, N> LastLayer<L, N> {
+    fn load(weights: &Weights<'_>, keep: &impl Keep<Linear = L, Norm = N>) -> Result<Self> {
+        Ok(Self {
+            query: keep.attention(weights, &[QUERY])?,
+            kv: keep.attention(weights, &[KEY, VALUE])?,
+            rest: Rest::load(weights, keep)?,
+        })
     }
 }
 
-fn rest(weights: &Weights<'_>, layout: &Layout) -> Result<Rest<Linear, LayerNorm>> {
-    Rest::load(weights, |it| linear(it, layout), Ok)
-}
-
-impl Rest<Linear, LayerNorm> {
-    fn forward(&self, attended: &Tensor, x: &Tensor) -> Result<Tensor, TchError> {
-        let x = self.output.forward(attended)?.f_add_(x)?;
-        let x = self.attention_norm.forward(&x)?;
-        let inner = self.up.forward_gelu(&x)?;
-        let x = self.down.forward(&inner)?.f_add_(&x)?;
-        self.norm.forward(&x)
+impl<L, N> Rest<L, N> {
+    fn load(weights: &Weights<'_>, keep: &impl Keep<Linear = L, Norm = N>) -> Result<Self> {
+        let &Architecture {
+            hidden,
+            intermediate,
+            heads,
+            ..
+        } = weights.architecture;
+        let dense = |name, outputs, inputs| keep.linear(weights.parameters(name, outputs, inputs)?);
+        let norm = |name| keep.norm(weights.norm(name)?);
+        Ok(Self {
+            heads,
+            output: dense("attention.output.dense", hidden, hidden)?,
+            attention_norm: norm("attention.output.LayerNorm")?,
+            up: dense("intermediate.dense", intermediate, hidden)?,
+            down: dense("output.dense", hidden, intermediate)?,
+            norm: norm("output.LayerNorm")?,
+        })
     }
-}
-
-fn linear(parameters: Parameters, layout: &Layout) -> Result<Linear> {
-    Linear::new(&parameters, layout).map_err(error::torch("laying out weights"))
 }

@@ -10,8 +10,8 @@ use tch::{Cuda, Kind, TchError};
 
 use super::blocks;
 use super::encoder::Format;
+use super::float::Layout;
 use super::kernels::Kernels;
-use super::linear::Layout;
 use crate::architecture::Architecture;
 use crate::config::{Device, Precision, RobertaConfig};
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use tch::{TchError, Tensor};
 
 use super::linear::BlockLinear;
-use super::tokens::{FEATURES, Numbers, Tokens, WIDEST, vectors, zeros};
+use super::tokens::{Column, FEATURES, Numbers, Tokens, WIDEST, vectors, zeros};
 use crate::roberta::vector::{exp, softmax};
 
 /// Heads, the numbers of several of which may be in one block, or those of one in several.
@@ -69,7 +69,7 @@ struct Room {
     parts: Numbers,
     /// A row a key for some queries.
     scores: Numbers,
-    /// A row a feature.
+    /// A row a feature. Where there is one query a text: that query, and what comes of it.
     attended: Numbers,
 }
 
@@ -149,32 +149,38 @@ pub(super) fn attend_first(
     attended: &mut Tokens,
 ) {
     let (features, stride) = (heads.features(), stride(x.count));
+    let longest = texts.iter().map(Range::len).max().unwrap_or(0);
     let size = queries.block();
+    let columns: Vec<Column> = (0..texts.len()).map(|text| queries.column(text)).collect();
     for_heads(heads, attended, |index, room, out| {
         room.parts.resize(2 * features * stride, 0.0);
         kv.rows(index * 2 * heads.blocks(), x, &mut room.parts, stride);
         let (keys, values) = room.parts.split_at(features * stride);
+        let queries = &queries.numbers[index * heads.blocks() * size..];
+        room.scores.resize(longest, 0.0);
+        room.attended.resize(2 * heads.width, 0.0);
+        let (query, attended) = room.attended.split_at_mut(heads.width);
 
-        for (text, column) in texts.iter().zip((0..).map(|text| queries.column(text))) {
+        for (text, column) in texts.iter().zip(&columns) {
             for first in (0..features).step_by(heads.width) {
-                let place = |feature: usize| {
+                let place = |feature| {
                     let feature = first + feature;
                     feature / FEATURES * size + column.place(feature % FEATURES)
                 };
-                let queries = &queries.numbers[index * heads.blocks() * size..];
-                let query: Vec<f32> = (0..heads.width).map(|it| queries[place(it)]).collect();
+                for (feature, query) in query.iter_mut().enumerate() {
+                    *query = queries[place(feature)];
+                }
                 let from = first * stride + text.start;
-                let mut attended = vec![0.0; heads.width];
                 Arch::new().dispatch(Query {
-                    query: &query,
+                    query,
                     keys: &keys[from..],
                     values: &values[from..],
                     stride,
-                    scores: &mut vec![0.0; text.len()],
-                    attended: &mut attended,
+                    scores: &mut room.scores[..text.len()],
+                    attended,
                 });
-                for (feature, attended) in attended.into_iter().enumerate() {
-                    out[place(feature)] = attended;
+                for (feature, attended) in attended.iter().enumerate() {
+                    out[place(feature)] = *attended;
                 }
             }
         }
@@ -333,7 +339,7 @@ struct Query<'a> {
     /// As `keys`.
     values: &'a [f32],
     stride: usize,
-    /// Of each of the keys: 0.
+    /// As many as there are keys.
     scores: &'a mut [f32],
     attended: &'a mut [f32],
 }
@@ -344,6 +350,7 @@ impl WithSimd for Query<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let scores = self.scores;
+        scores.fill(0.0);
         for (query, keys) in self.query.iter().zip(self.keys.chunks(self.stride)) {
             for (score, key) in scores.iter_mut().zip(keys) {
                 *score = key.mul_add(*query, *score);

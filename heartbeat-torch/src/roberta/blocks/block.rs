@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::step::{SQUARE, Square, Step, numbers};
+use super::step::{OUTPUTS, Square, Step, numbers};
 use super::tokens::{FEATURES, Group, Tokens};
 use crate::roberta::vector::gelu_exact;
 
@@ -68,7 +68,7 @@ pub(super) struct Block<'a> {
     pub(super) weight: &'a [Square],
     pub(super) bias: &'a [f32; FEATURES],
     /// The weights that are probably wanted next.
-    pub(super) behind: &'a [f32],
+    pub(super) behind: &'a [Square],
     pub(super) part: Part<'a>,
     pub(super) y: &'a mut [f32],
     pub(super) place: Place,
@@ -81,29 +81,30 @@ impl WithSimd for Block<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         if S::REGISTER_COUNT >= 32 {
-            self.compute::<S, 8>(simd);
+            self.compute::<S, 8, 2>(simd);
         } else {
-            self.compute::<S, 4>(simd);
+            self.compute::<S, 4, 1>(simd);
         }
     }
 }
 
 impl Block<'_> {
     /// `T` outputs at a time: with [`vectors`](super::tokens::vectors) sums for each, the registers
-    /// are full.
+    /// are full. Of a group of one vector more outputs, with `C` sums for each: fewer sums in all would
+    /// wait for each other.
     #[inline(always)]
-    fn compute<S: Simd, const T: usize>(&mut self, simd: S) {
+    fn compute<S: Simd, const T: usize, const C: usize>(&mut self, simd: S) {
         let Part { x, groups, inputs } = self.part.clone();
         let size = x.block();
         let tokens: usize = groups.iter().map(|group| group.width).sum();
         for read in inputs.clone().step_by(READ) {
             let until = inputs.end.min(read + READ);
             let next = if until < inputs.end {
-                numbers(&self.weight[until..])
+                &self.weight[until..]
             } else {
                 self.behind
             };
-            let mut next = &next[..next.len().min((until - read) * SQUARE)];
+            let mut next = numbers(&next[..next.len().min(until - read)]);
             // For a token and a block of inputs.
             let each = next.len() / tokens / (until - read);
             for &group in groups {
@@ -126,8 +127,7 @@ impl Block<'_> {
                     match (group.depth, group.width / S::F32_LANES) {
                         (1, 3) => step.group::<S, 3, 1, T>(simd, self.y),
                         (1, 2) => step.group::<S, 2, 1, T>(simd, self.y),
-                        // With one vector only, sums would wait for each other.
-                        (1, _) => step.group::<S, 1, 2, T>(simd, self.y),
+                        (1, _) => step.group::<S, 1, C, OUTPUTS>(simd, self.y),
                         _ => step.half(simd, self.y),
                     }
                 }

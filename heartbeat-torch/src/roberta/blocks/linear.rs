@@ -8,19 +8,19 @@ use tch::TchError;
 
 use super::block::{Block, Finish, Part, Place};
 use super::step::{OUTPUTS, SQUARE, squares};
-use super::tokens::{FEATURES, Numbers, Tokens, zeros};
+use super::tokens::{FEATURES, Numbers, Tokens, WIDEST, zeros};
 use crate::roberta::rows::numbers;
 use crate::roberta::weights::Parameters;
 
-/// So many groups at a time: the blocks of some inputs stay in a processor's second cache then.
-const GROUPS: usize = 2;
+/// So many tokens at a time: the blocks of some inputs stay in a processor's second cache then.
+const TOKENS: usize = 2 * WIDEST;
 
 /// So many blocks of inputs at a time, for the same reason.
 const BLOCKS: usize = 12;
 
 /// `weight · x + bias`. A clone shares the weight.
 #[derive(Debug, Clone)]
-pub(super) struct BlockLinear {
+pub(in crate::roberta) struct BlockLinear {
     /// Block after block of outputs; in each, block after block of inputs; in each, [`OUTPUTS`] after
     /// [`OUTPUTS`]; in each, two inputs after two; in each, output after output.
     weight: Arc<Numbers>,
@@ -100,8 +100,10 @@ impl BlockLinear {
 
     fn each_part<'a>(&self, x: &'a Tokens, mut compute: impl FnMut(Part<'a>)) {
         let blocks = self.inputs / FEATURES;
+        let widest = x.groups.iter().map(|group| group.width).max();
+        let at_a_time = TOKENS / widest.unwrap_or(TOKENS);
         for start in (0..blocks).step_by(BLOCKS) {
-            for groups in x.groups.chunks(GROUPS) {
+            for groups in x.groups.chunks(at_a_time) {
                 compute(Part {
                     x,
                     groups,
@@ -113,15 +115,15 @@ impl BlockLinear {
 
     /// One of the blocks of outputs.
     fn block(&self, index: usize, part: Part<'_>, y: &mut [f32], place: Place, finish: Finish) {
-        let from_here = &self.weight[index * FEATURES * self.inputs..];
-        let (weight, behind) = from_here.split_at(FEATURES * self.inputs);
+        let from_here = squares(&self.weight[index * FEATURES * self.inputs..]);
+        let (weight, behind) = from_here.split_at(self.inputs / FEATURES);
         let Some(bias) = self.bias[index * FEATURES..].first_chunk() else {
             return;
         };
         Arch::new().dispatch(Block {
-            weight: squares(weight),
+            weight,
             bias,
-            behind: behind.get(part.inputs.start * SQUARE..).unwrap_or_default(),
+            behind: behind.get(part.inputs.start..).unwrap_or_default(),
             part,
             y,
             place,

@@ -14,15 +14,22 @@ mod tokens;
 use std::ops::Range;
 
 use heartbeat_core::Result;
+use rayon::ThreadPool;
+use tch::{TchError, Tensor};
 
 use self::attention::{Heads, attend, attend_first};
 use self::linear::BlockLinear;
-pub(super) use self::tokens::{Tokens, grain};
-use super::norm::Norm;
-use super::rest::Rest;
-use super::weights::{KEY, Parameters, QUERY, VALUE, Weights};
+use self::tokens::Tokens;
+pub(super) use self::tokens::grain;
+use super::attention::texts;
+use super::layer::{self, Keep, LastLayer, Layer, Rest};
+use super::norm::{LayerNorm, Norm};
+use super::packed::PackedTexts;
+use super::weights::{Parameters, Weights};
 use crate::architecture::Architecture;
 use crate::error;
+
+pub(super) type Stack = layer::Stack<BlockLinear, Norm>;
 
 /// Whether these layers are for models of that architecture.
 pub(super) fn fit(architecture: &Architecture) -> bool {
@@ -34,81 +41,97 @@ fn heads(architecture: &Architecture) -> Heads {
     Heads::new(architecture.heads, architecture.hidden as usize)
 }
 
-/// As [`Layer`](super::layer::Layer).
-#[derive(Debug, Clone)]
-pub(super) struct BlockLayer {
-    /// Queries, scaled, keys and values in one: those of some heads, then those of others.
-    qkv: BlockLinear,
-    rest: Rest<BlockLinear, Norm>,
-}
+/// How these layers' parts are kept.
+pub(super) struct InBlocks;
 
-/// As [`LastLayer`](super::layer::LastLayer).
-#[derive(Debug, Clone)]
-pub(super) struct LastBlockLayer {
-    query: BlockLinear,
-    /// Keys and values in one: those of some heads, then those of others.
-    kv: BlockLinear,
-    rest: Rest<BlockLinear, Norm>,
+impl Keep for InBlocks {
+    type Linear = BlockLinear;
+    type Norm = Norm;
+
+    fn linear(&self, parameters: Parameters) -> Result<BlockLinear> {
+        BlockLinear::new(&parameters).map_err(error::torch("laying out weights"))
+    }
+
+    fn norm(&self, norm: LayerNorm) -> Result<Norm> {
+        Norm::new(&norm).map_err(error::torch("copying weights"))
+    }
+
+    /// All of them of some heads, then of others.
+    fn attention(&self, weights: &Weights<'_>, names: &[&str]) -> Result<BlockLinear> {
+        let Parameters { weight, bias } = weights.attention(names)?;
+        let heads = heads(weights.architecture);
+        let reorder = |it| {
+            heads
+                .reorder(it, names.len())
+                .map_err(error::torch("ordering weights"))
+        };
+        self.linear(Parameters {
+            weight: reorder(&weight)?,
+            bias: reorder(&bias)?,
+        })
+    }
 }
 
 /// What comes about in a layer and may be overwritten in the next one.
 #[derive(Debug)]
-pub(super) struct Room {
+struct Room {
     attended: Tokens,
     inner: Tokens,
 }
 
-impl BlockLayer {
-    pub(super) fn load(weights: &Weights<'_>) -> Result<Self> {
-        Ok(Self {
-            qkv: by_heads(weights, &[QUERY, KEY, VALUE])?,
-            rest: rest(weights)?,
-        })
+impl Stack {
+    /// From a row a token to a row a text, which is that of its first token. The threads share each step
+    /// that is not one of theirs.
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        all: &PackedTexts,
+        threads: &ThreadPool,
+    ) -> Result<Tensor, TchError> {
+        let mut x = Tokens::from_tensor(x)?;
+        let texts: Vec<Range<usize>> = texts(&all.runs).collect();
+        let first = threads.install(|| {
+            let mut room = self.last.rest.room(&x);
+            for layer in &self.layers {
+                layer.forward(&mut x, &texts, &mut room);
+            }
+            self.last.forward(&x, &texts)
+        });
+        first.to_tensor()
     }
+}
 
-    pub(super) fn forward(&self, x: &mut Tokens, texts: &[Range<usize>], room: &mut Room) {
+impl Layer<BlockLinear, Norm> {
+    fn forward(&self, x: &mut Tokens, texts: &[Range<usize>], room: &mut Room) {
         let heads = Heads::new(self.rest.heads, self.rest.output.outputs());
         attend(&self.qkv, x, texts, heads, &mut room.attended);
         self.rest.forward(x, room);
     }
 }
 
-impl LastBlockLayer {
-    pub(super) fn load(weights: &Weights<'_>) -> Result<Self> {
-        Ok(Self {
-            query: linear(weights.attention(&[QUERY])?)?,
-            kv: by_heads(weights, &[KEY, VALUE])?,
-            rest: rest(weights)?,
-        })
-    }
-
+impl LastLayer<BlockLinear, Norm> {
     /// From all tokens to the first one of each text.
-    pub(super) fn forward(&self, x: &Tokens, texts: &[Range<usize>]) -> Tokens {
+    fn forward(&self, x: &Tokens, texts: &[Range<usize>]) -> Tokens {
         let first: Vec<usize> = texts.iter().map(|text| text.start).collect();
         let mut first = x.select(&first);
-        let mut room = self.room(&first);
+        let mut room = self.rest.room(&first);
         let heads = Heads::new(self.rest.heads, self.query.outputs());
         let queries = self.query.forward(&first);
         attend_first(&queries, &self.kv, x, texts, heads, &mut room.attended);
         self.rest.forward(&mut first, &mut room);
         first
     }
-
-    /// For these tokens in any of the layers.
-    pub(super) fn room(&self, x: &Tokens) -> Room {
-        Room {
-            attended: x.beside(self.rest.output.outputs()),
-            inner: x.beside(self.rest.up.outputs()),
-        }
-    }
-}
-
-fn rest(weights: &Weights<'_>) -> Result<Rest<BlockLinear, Norm>> {
-    let norm = |it| Norm::new(&it).map_err(error::torch("copying weights"));
-    Rest::load(weights, linear, norm)
 }
 
 impl Rest<BlockLinear, Norm> {
+    /// For these tokens in any of the layers.
+    fn room(&self, x: &Tokens) -> Room {
+        Room {
+            attended: x.beside(self.output.outputs()),
+            inner: x.beside(self.up.outputs()),
+        }
+    }
+
     fn forward(&self, x: &mut Tokens, Room { attended, inner }: &mut Room) {
         self.output.forward_add(attended, x);
         x.normalise(&self.attention_norm);
@@ -116,23 +139,4 @@ impl Rest<BlockLinear, Norm> {
         self.down.forward_add(inner, x);
         x.normalise(&self.norm);
     }
-}
-
-/// Some of [`QUERY`], [`KEY`] and [`VALUE`] as one layer, all three of some heads, then of others.
-fn by_heads(weights: &Weights<'_>, names: &[&str]) -> Result<BlockLinear> {
-    let Parameters { weight, bias } = weights.attention(names)?;
-    let heads = heads(weights.architecture);
-    let reorder = |it| {
-        heads
-            .reorder(it, names.len())
-            .map_err(error::torch("ordering weights"))
-    };
-    linear(Parameters {
-        weight: reorder(&weight)?,
-        bias: reorder(&bias)?,
-    })
-}
-
-fn linear(parameters: Parameters) -> Result<BlockLinear> {
-    BlockLinear::new(&parameters).map_err(error::torch("laying out weights"))
 }

@@ -19,7 +19,7 @@ use crate::roberta::weights::Parameters;
 /// The weight has a scale for each output, `x` a scale and a zero for each token: what becomes of a
 /// token does not depend on those beside it.
 #[derive(Debug, Clone)]
-pub(super) struct Int8Linear {
+pub(in crate::roberta) struct Int8Linear {
     weight: Packed,
     scales: Shared,
     /// Which step of each output's weights stands for 0.

@@ -15,58 +15,54 @@ use tch::{TchError, Tensor};
 
 use self::attention::attend;
 use self::linear::Int8Linear;
-use self::tokens::Quantized;
-pub(super) use self::tokens::Tokens;
+use self::tokens::{Quantized, Tokens};
 use super::attention::attend_first;
 use super::kernels::Kernels;
-use super::norm::Norm;
+use super::layer::{self, Keep, LastLayer, Layer, Rest};
+use super::norm::{LayerNorm, Norm};
 use super::packed::PackedTexts;
-use super::rest::Rest;
-use super::weights::{KEY, Parameters, QUERY, VALUE, Weights};
+use super::weights::Parameters;
 use crate::error;
 
-/// As [`Layer`](super::layer::Layer).
-#[derive(Debug, Clone)]
-pub(super) struct Int8Layer {
-    /// Queries, scaled, keys and values in one.
-    qkv: Int8Linear,
-    rest: Rest<Int8Linear, Norm>,
-}
+pub(super) type Stack = layer::Stack<Int8Linear, Norm>;
 
-/// As [`LastLayer`](super::layer::LastLayer).
-#[derive(Debug, Clone)]
-pub(super) struct LastInt8Layer {
-    query: Int8Linear,
-    /// Keys and values in one.
-    kv: Int8Linear,
-    rest: Rest<Int8Linear, Norm>,
-}
+/// How these layers' parts are kept: weights laid out by these kernels.
+pub(super) struct InInt8<'a>(pub(super) &'a Arc<Kernels>);
 
-impl Int8Layer {
-    pub(super) fn load(weights: &Weights<'_>, kernels: &Arc<Kernels>) -> Result<Self> {
-        Ok(Self {
-            qkv: linear(weights.attention(&[QUERY, KEY, VALUE])?, kernels)?,
-            rest: rest(weights, kernels)?,
-        })
+impl Keep for InInt8<'_> {
+    type Linear = Int8Linear;
+    type Norm = Norm;
+
+    fn linear(&self, parameters: Parameters) -> Result<Int8Linear> {
+        Int8Linear::new(&parameters, self.0).map_err(error::torch("laying out weights"))
     }
 
-    pub(super) fn forward(&self, x: &Tokens, texts: &PackedTexts) -> Result<Tokens, TchError> {
+    fn norm(&self, norm: LayerNorm) -> Result<Norm> {
+        Norm::new(&norm).map_err(error::torch("copying weights"))
+    }
+}
+
+impl Stack {
+    /// From a row a token to a row a text, which is that of its first token.
+    pub(super) fn forward(&self, x: &Tensor, texts: &PackedTexts) -> Result<Tensor, TchError> {
+        let mut x = Tokens::new(x)?;
+        for layer in &self.layers {
+            x = layer.forward(&x, texts)?;
+        }
+        self.last.forward(&x, texts)
+    }
+}
+
+impl Layer<Int8Linear, Norm> {
+    fn forward(&self, x: &Tokens, texts: &PackedTexts) -> Result<Tokens, TchError> {
         let attended = attend(&self.qkv, &x.quantized, &texts.runs, self.rest.heads)?;
         self.rest.forward(&attended, x)
     }
 }
 
-impl LastInt8Layer {
-    pub(super) fn load(weights: &Weights<'_>, kernels: &Arc<Kernels>) -> Result<Self> {
-        Ok(Self {
-            query: linear(weights.attention(&[QUERY])?, kernels)?,
-            kv: linear(weights.attention(&[KEY, VALUE])?, kernels)?,
-            rest: rest(weights, kernels)?,
-        })
-    }
-
-    /// From a row a token to a row a text.
-    pub(super) fn forward(&self, x: &Tokens, texts: &PackedTexts) -> Result<Tensor, TchError> {
+impl LastLayer<Int8Linear, Norm> {
+    /// From all tokens to a row a text.
+    fn forward(&self, x: &Tokens, texts: &PackedTexts) -> Result<Tensor, TchError> {
         let kv = self.kv.forward(&x.quantized)?;
         let first = Tokens::new(&x.to_tensor()?.f_index_select(0, &texts.first)?)?;
         let query = self.query.forward(&first.quantized)?;
@@ -76,19 +72,10 @@ impl LastInt8Layer {
     }
 }
 
-fn rest(weights: &Weights<'_>, kernels: &Arc<Kernels>) -> Result<Rest<Int8Linear, Norm>> {
-    let norm = |it| Norm::new(&it).map_err(error::torch("copying weights"));
-    Rest::load(weights, |it| linear(it, kernels), norm)
-}
-
 impl Rest<Int8Linear, Norm> {
     fn forward(&self, attended: &Quantized, x: &Tokens) -> Result<Tokens, TchError> {
         let x = self.output.forward_add(attended, x, &self.attention_norm)?;
         let inner = self.up.forward_gelu(&x.quantized)?;
         self.down.forward_add(&inner, &x, &self.norm)
     }
-}
-
-fn linear(parameters: Parameters, kernels: &Arc<Kernels>) -> Result<Int8Linear> {
-    Int8Linear::new(&parameters, kernels).map_err(error::torch("laying out weights"))
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tch::{Kind, TchError, Tensor};
 
-use super::kernels::{Kernels, Packed};
-use super::shared::Shared;
-use super::weights::Parameters;
+use crate::roberta::kernels::{Kernels, Packed};
+use crate::roberta::shared::Shared;
+use crate::roberta::weights::Parameters;
 
 /// How the weights of linear layers are kept.
 #[derive(Debug, Clone)]
-pub(super) enum Layout {
+pub(in crate::roberta) enum Layout {
     /// As they are: LibTorch's own `linear`, on any device, in 32-bit floats or in bfloat16.
     Plain(Kind),
     /// In bfloat16, laid out by oneDNN.
@@ -19,7 +19,7 @@ pub(super) enum Layout {
 
 /// `x · weightᵀ + bias`, from 32-bit floats to 32-bit floats.
 #[derive(Debug, Clone)]
-pub(super) enum Linear {
+pub(in crate::roberta) enum Linear {
     Plain {
         kind: Kind,
         weight: Shared,
