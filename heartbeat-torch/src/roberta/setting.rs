@@ -73,7 +73,14 @@ impl Setting {
         Ok(match self.precision {
             Precision::Fp32 if blocks::fit(architecture) => Format::Blocks(Arc::clone(threads)),
             Precision::Fp32 => Format::Float(Layout::Plain(Kind::Float)),
-            Precision::Bf16 => Format::Float(Layout::Packed(onednn()?)),
+            Precision::Bf16 => {
+                let onednn = onednn()?;
+                Format::Float(if onednn.has_bfloat16() {
+                    Layout::Packed(onednn)
+                } else {
+                    Layout::Plain(Kind::BFloat16)
+                })
+            }
             Precision::Int8 => Format::Int8(onednn()?),
         })
     }

@@ -1,6 +1,6 @@
 //! The operators of LibTorch that `tch` does not bind, called by way of a TorchScript module.
 
-use tch::{CModule, IValue, Kind, TchError, Tensor};
+use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
 use super::shared::Shared;
 
@@ -26,6 +26,13 @@ impl Kernels {
         Ok(Self {
             module: CModule::load_data(&mut &*ONEDNN)?,
         })
+    }
+
+    /// Whether they can multiply in bfloat16 on this processor: not without AVX-512.
+    pub(super) fn has_bfloat16(&self) -> bool {
+        Tensor::f_zeros([1, 1], (Kind::BFloat16, Device::Cpu))
+            .and_then(|weight| self.pack(&weight))
+            .is_ok()
     }
 
     /// Lays out the weight of a linear layer, outputs by inputs.
