@@ -28,7 +28,7 @@ impl Kernels {
         })
     }
 
-    /// Whether they can multiply in bfloat16 on this processor: not without AVX-512.
+    /// Whether they can multiply in bfloat16 on this processor: with AVX2 alone oneDNN cannot.
     pub(super) fn has_bfloat16(&self) -> bool {
         Tensor::f_zeros([1, 1], (Kind::BFloat16, Device::Cpu))
             .and_then(|weight| self.pack(&weight))
