@@ -34,6 +34,12 @@ impl Cache {
         Ok(Self { dir })
     }
 
+    /// A folder that is there, for tests.
+    #[cfg(test)]
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self { dir: dir.into() }
+    }
+
     /// A place of that name in the cache.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)

@@ -11,6 +11,7 @@ mod ground_truth;
 mod libtorch;
 mod python;
 mod rivals;
+mod services;
 mod shell;
 mod test;
 mod tools;

@@ -2,7 +2,13 @@
 
 use anyhow::Result;
 
-use crate::{fixtures::Fixtures, libtorch, shell::tell_and_run};
+use crate::{
+    cache::Cache,
+    fixtures::Fixtures,
+    libtorch,
+    services::{self, Shared},
+    shell::tell_and_run,
+};
 
 /// Set up what the tests need and run all of them
 #[derive(Debug, clap::Args)]
@@ -18,6 +24,7 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) fn run(&self) -> Result<()> {
         let fixtures = Fixtures::set_up()?;
+        let services = services::set_up(&Cache::open()?)?;
         let mut test = libtorch::cargo()?;
         test.args(["test", "--all-features", "--locked", "--no-fail-fast"])
             .env("HEARTBEAT_KILLS", self.kills.to_string());
@@ -26,6 +33,9 @@ impl Test {
         }
         test.args(&self.args);
         fixtures.tell(&mut test);
+        services.tell(&mut test);
+        let shared = Shared::start(&services)?;
+        shared.tell(&mut test);
         tell_and_run(&mut test)
     }
 }
