@@ -97,7 +97,7 @@ impl Setup {
         )?;
         process.wait_until(|_| {
             let path = format!("{API}/subjects");
-            http::request(self.port, "GET", &path, "").is_ok_and(|(status, _)| status == 200)
+            http::get(self.port, &path).is_ok_and(|status| status == 200)
         })?;
         Ok(process)
     }

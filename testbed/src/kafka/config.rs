@@ -119,9 +119,12 @@ log.dirs={data}
     config
 }
 
-/// Starts soon, takes little, and gives up on clients soon where they ask for it.
+/// Starts soon, takes little, and gives up soon: on clients where they ask for it, and on a dead broker, which is not let in
+/// again before that.
 const COMMON: &str = "\
 auto.create.topics.enable=false
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 group.consumer.min.session.timeout.ms=1000
@@ -156,8 +159,6 @@ transaction.state.log.replication.factor=3
 transaction.state.log.min.isr=2
 share.coordinator.state.topic.replication.factor=3
 share.coordinator.state.topic.min.isr=2
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
 replica.lag.time.max.ms=5000
 ";
 
