@@ -29,7 +29,7 @@ pub(crate) fn free(count: usize) -> Result<Vec<u16>> {
         .skip(start)
         .take(RANGE.len())
         .filter(|port| !given.contains(port))
-        .filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .filter(|port| is_free(*port))
         .take(count)
         .collect();
     given.extend(&ports);
@@ -37,16 +37,24 @@ pub(crate) fn free(count: usize) -> Result<Vec<u16>> {
     Ok(ports)
 }
 
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_free_and_never_given_twice() {
-        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, free(1).unwrap()[0])).unwrap();
+    fn a_port_is_never_given_twice() {
         let mut ports = free(50).unwrap();
         ports.extend(free(50).unwrap());
-        assert!(!ports.contains(&held.local_addr().unwrap().port()));
         assert_eq!(ports.iter().collect::<HashSet<_>>().len(), 100);
+    }
+
+    #[test]
+    fn a_port_that_somebody_listens_on_is_not_free() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        assert!(!is_free(listener.local_addr().unwrap().port()));
     }
 }

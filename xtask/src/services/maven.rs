@@ -1,35 +1,37 @@
 //! Jars by Maven.
 
 use std::{
-    io,
     path::Path,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use crate::{python::own, shell};
+use crate::python::own;
 
 /// Copies what a project file of this crate depends on into `dir`. Nothing is left in Maven's own repository.
 pub(crate) fn copy(project: &str, version: &str, dir: &Path, scratch: &Path) -> Result<()> {
     check_system()?;
     let mut maven = Command::new("mvn");
     maven
-        .args([
-            "--batch-mode",
-            "--quiet",
-            "--strict-checksums",
-            "-Dstyle.color=never",
-        ])
+        .args(["--batch-mode", "--quiet", "--strict-checksums"])
+        .arg("-Dstyle.color=never")
         .arg("--file")
         .arg(own(project))
         .arg("dependency:copy-dependencies")
         .arg(format!("-Dservice.version={version}"))
         .arg(option("outputDirectory", dir)?)
         .arg(option("maven.repo.local", &scratch.join("repository"))?)
-        // Our stdout is for results.
-        .stdout(Stdio::from(io::stderr()));
-    shell::run(&mut maven).context("Maven cannot fetch what is needed")
+        .stderr(Stdio::inherit());
+    // It tells errors on stdout, and writes escape codes there even when all goes well.
+    let output = maven.output().context("cannot start mvn")?;
+    ensure!(
+        output.status.success(),
+        "Maven cannot fetch what {project} names ({}):\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout)
+    );
+    Ok(())
 }
 
 fn option(name: &str, path: &Path) -> Result<String> {
