@@ -25,6 +25,8 @@ pub async fn open_bus(config: BusConfig) -> Result<Arc<dyn Bus>> {
     Ok(match config {
         #[cfg(feature = "sqlite")]
         BusConfig::Sqlite(config) => Arc::new(heartbeat_sqlite::SqliteBus::open(config).await?),
+        #[cfg(feature = "kafka")]
+        BusConfig::Kafka(config) => Arc::new(heartbeat_kafka::KafkaBus::open(*config).await?),
         BusConfig::Memory(config) => Arc::new(heartbeat_mock::MemoryBus::new(config)),
     })
 }

@@ -7,6 +7,9 @@ pub mod config;
 
 pub use heartbeat_core::*;
 
+#[cfg(feature = "kafka")]
+#[doc(no_inline)]
+pub use heartbeat_kafka as kafka;
 #[cfg(feature = "mock")]
 #[doc(no_inline)]
 pub use heartbeat_mock as mock;

@@ -14,7 +14,7 @@ pub(crate) fn run() -> Result<PathBuf> {
     tell_and_run(
         libtorch::cargo()?
             .args(["build", "--release", "--package", "heartbeat", "--locked"])
-            .args(["--features", "torch"]),
+            .args(["--features", "kafka,torch"]),
     )?;
     let program = target_directory()?.join("release/heartbeat");
     let size = fs::metadata(&program)

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+#[cfg(feature = "kafka")]
+use heartbeat::config::BusConfig;
 use heartbeat::config::{Config, SourceConfig};
 use heartbeat_core::{Error, Result};
 use jiff::fmt::friendly::SpanParser;
@@ -95,21 +97,40 @@ impl SourceArgs {
     }
 }
 
-/// The flag that chooses the bus.
+/// Flags that choose the bus.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Bus")]
 pub(crate) struct BusArgs {
-    /// What carries messages: `memory`, `sqlite:FILE` [default: sqlite:heartbeat.db]
-    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_BUS")]
+    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_BUS", help = BUSES)]
     bus: Option<String>,
+    /// The URL of Kafka's schema registry [default: http://localhost:8081]
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "URL", env = "HEARTBEAT_REGISTRY")]
+    registry: Option<String>,
 }
 
+#[cfg(feature = "kafka")]
+const BUSES: &str = "What carries messages: `memory`, `sqlite:FILE`, `kafka:HOST:PORT,…` [default: sqlite:heartbeat.db]";
+#[cfg(not(feature = "kafka"))]
+const BUSES: &str = "What carries messages: `memory`, `sqlite:FILE`; a build with the feature `kafka` has `kafka:HOST:PORT` too [default: sqlite:heartbeat.db]";
+
 impl BusArgs {
-    /// Lays the flag over the config.
+    /// Lays the flags over the config.
     pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
-        self.bus
-            .iter()
-            .try_for_each(|address| config.set_bus(address))
+        if let Some(address) = &self.bus {
+            config.set_bus(address)?;
+        }
+        #[cfg(feature = "kafka")]
+        if let Some(url) = &self.registry {
+            match &mut config.bus {
+                Some(BusConfig::Kafka(kafka)) => kafka.registry.url.clone_from(url),
+                _ => {
+                    return Err(Error::misconfigured("--registry is for a Kafka bus")
+                        .hint("Leave it out, or choose `--bus kafka:HOST:PORT`."));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

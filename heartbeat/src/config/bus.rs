@@ -3,6 +3,8 @@
 use std::fmt;
 
 use heartbeat_core::Result;
+#[cfg(feature = "kafka")]
+use heartbeat_kafka::KafkaConfig;
 use heartbeat_mock::MemoryConfig;
 #[cfg(feature = "sqlite")]
 use heartbeat_sqlite::SqliteConfig;
@@ -17,6 +19,9 @@ pub enum BusConfig {
     /// `sqlite:PATH`: one SQLite file, which several processes may share.
     #[cfg(feature = "sqlite")]
     Sqlite(SqliteConfig),
+    /// `kafka:BROKERS`: Apache Kafka, some of its brokers as `host:port` with commas between them.
+    #[cfg(feature = "kafka")]
+    Kafka(Box<KafkaConfig>),
     /// `memory`: this process's memory, gone when it ends.
     Memory(MemoryConfig),
 }
@@ -27,14 +32,19 @@ impl Choice for BusConfig {
         #[cfg(feature = "sqlite")]
         "sqlite",
         "memory",
+        #[cfg(feature = "kafka")]
+        "kafka",
     ];
-    const FEATURES: &'static [(&'static str, &'static str)] = &[("sqlite", "sqlite")];
+    const FEATURES: &'static [(&'static str, &'static str)] =
+        &[("sqlite", "sqlite"), ("kafka", "kafka")];
 
     fn with_fields(kind: &str, fields: Fields<'_>) -> Result<Self> {
         match kind {
             #[cfg(feature = "sqlite")]
             "sqlite" => fields.read().map(Self::Sqlite),
             "memory" => fields.read().map(Self::Memory),
+            #[cfg(feature = "kafka")]
+            "kafka" => fields.read().map(Self::Kafka),
             _ => Err(fields.unknown_kind::<Self>(kind)),
         }
     }
@@ -44,6 +54,8 @@ impl Choice for BusConfig {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(_) => "sqlite",
             Self::Memory(_) => "memory",
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => "kafka",
         }
     }
 
@@ -52,11 +64,13 @@ impl Choice for BusConfig {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(config) => Some(config.path.display().to_string()),
             Self::Memory(_) => None,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(config) => Some(config.brokers.clone()),
         }
     }
 
     #[cfg_attr(
-        not(feature = "sqlite"),
+        not(any(feature = "sqlite", feature = "kafka")),
         expect(unused_variables, reason = "no kind takes a place")
     )]
     fn set_place(&mut self, place: &str) -> bool {
@@ -67,6 +81,11 @@ impl Choice for BusConfig {
                 true
             }
             Self::Memory(_) => false,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(config) => {
+                place.clone_into(&mut config.brokers);
+                true
+            }
         }
     }
 }

@@ -91,7 +91,7 @@ impl Config {
         address::apply(&mut self.source, address)
     }
 
-    /// Chooses the bus by its address: `memory`, `sqlite:PATH`.
+    /// Chooses the bus by its address: `memory`, `sqlite:PATH`, `kafka:BROKERS`.
     ///
     /// # Errors
     /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when it is none.

@@ -1,0 +1,158 @@
+//! What the brokers and the connections to them complain about, in their own words.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use heartbeat_core::Error;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use tokio::sync::Notify;
+
+use crate::error::explain;
+
+/// How long a complaint explains a call that failed.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// The last complaints of all clients of a bus. A call that merely ran out of time is explained by them.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    troubles: Mutex<Troubles>,
+    noted: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Troubles {
+    /// Credentials or certificates that do not fit: no try will mend it.
+    refusal: Option<Trouble>,
+    /// Anything else.
+    other: Option<Trouble>,
+}
+
+#[derive(Debug, Clone)]
+struct Trouble {
+    code: RDKafkaErrorCode,
+    words: String,
+    at: Instant,
+}
+
+impl Trouble {
+    fn error(&self) -> Error {
+        explain(KafkaError::Global(self.code)).with("broker", &self.words)
+    }
+}
+
+impl Health {
+    /// Keeps a complaint.
+    pub(crate) fn note(&self, code: RDKafkaErrorCode, words: &str) {
+        let trouble = Trouble {
+            code,
+            words: plain(words).to_owned(),
+            at: Instant::now(),
+        };
+        let mut troubles = self.troubles();
+        if matches!(
+            code,
+            RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL
+        ) {
+            troubles.refusal = Some(trouble);
+        } else {
+            troubles.other = Some(trouble);
+        }
+        drop(troubles);
+        self.noted.notify_waiters();
+    }
+
+    /// Waits for a complaint that no further try will mend.
+    pub(crate) async fn refusal(&self) -> Error {
+        loop {
+            let noted = self.noted.notified();
+            tokio::pin!(noted);
+            noted.as_mut().enable();
+            if let Some(refusal) = fresh(&self.troubles().refusal) {
+                return refusal.error();
+            }
+            noted.await;
+        }
+    }
+
+    /// Says more of an error that may pass: that it will not, when the brokers refuse this client, else what
+    /// they complained about last.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        if !error.is_retryable() {
+            return error;
+        }
+        let troubles = self.troubles();
+        if let Some(refusal) = fresh(&troubles.refusal) {
+            return refusal.error();
+        }
+        match fresh(&troubles.other) {
+            Some(trouble) => error.with("broker", &trouble.words),
+            None => error,
+        }
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn fresh(trouble: &Option<Trouble>) -> Option<&Trouble> {
+    trouble
+        .as_ref()
+        .filter(|trouble| trouble.at.elapsed() < FRESH)
+}
+
+/// Without the name of librdkafka's thread before it.
+pub(crate) fn plain(words: &str) -> &str {
+    let rest = words
+        .strip_prefix("[thrd:")
+        .and_then(|rest| rest.split_once("]: "));
+    rest.map_or(words, |(_, rest)| rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use heartbeat_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_explained_by_what_the_broker_said() {
+        let health = Health::default();
+        let timeout = || Error::unavailable("no answer");
+        assert_eq!(health.explain(timeout()).to_string(), "no answer");
+
+        health.note(
+            RDKafkaErrorCode::BrokerTransportFailure,
+            "[thrd:a:1/bootstrap]: a:1/bootstrap: Connect failed: Connection refused",
+        );
+        let error = health.explain(timeout());
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(
+            error
+                .to_string()
+                .contains("(broker a:1/bootstrap: Connect failed"),
+            "{error}"
+        );
+
+        health.note(RDKafkaErrorCode::Authentication, "a:1: Invalid credentials");
+        let error = health.explain(timeout());
+        assert_eq!(error.kind(), ErrorKind::Misconfigured);
+        assert!(error.to_string().contains("Invalid credentials"), "{error}");
+        // What is final is not explained away.
+        let invalid = health.explain(Error::invalid("too large"));
+        assert_eq!(invalid.kind(), ErrorKind::Invalid);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_told_at_once() {
+        let health = Health::default();
+        let refused = tokio::time::timeout(Duration::from_secs(1), health.refusal());
+        health.note(RDKafkaErrorCode::Resolve, "no such host");
+        let note = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            health.note(RDKafkaErrorCode::SSL, "certificate verify failed");
+        };
+        let (refused, ()) = tokio::join!(refused, note);
+        assert_eq!(refused.unwrap().kind(), ErrorKind::Misconfigured);
+    }
+}

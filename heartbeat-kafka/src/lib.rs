@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod assignment;
+mod bus;
+mod client;
+mod config;
+mod error;
+mod health;
+mod member;
+mod positions;
+mod progress;
+mod reader;
+mod registry;
+mod secret;
+mod settings;
+mod shared;
+mod statistics;
+mod subscription;
+mod topics;
+mod transactions;
+mod wire;
+mod worker;
+
+pub use bus::KafkaBus;
+pub use config::{KafkaConfig, Sasl, TopicsConfig};
+pub use registry::RegistryConfig;
+pub use topics::{Cleanup, Difference, TopicAdmin, TopicPlan, TopicState};

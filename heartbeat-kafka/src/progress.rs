@@ -1,0 +1,131 @@
+//! Publishing what a source gave, with its position.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use heartbeat_core::{Error, Position, Progress, Result};
+
+use crate::positions;
+use crate::reader::Reader;
+use crate::shared::Shared;
+use crate::transactions::{Transactions, was_fenced};
+use crate::wire::Record;
+
+/// The longest that a process stands back for another one that publishes for the same source.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Publishes for one source. Its calls block.
+///
+/// All processes that read a source publish under the same transactional id, so that the last one to begin fences the
+/// others off: what it then finds to be the source's position stays so until it moves it.
+pub(crate) struct SourcePublisher {
+    shared: Arc<Shared>,
+    source: String,
+    transactions: Transactions,
+    reader: Option<Reader>,
+    /// Where the source is, as long as nobody fenced this one off.
+    at: Option<Option<Position>>,
+    /// How many times in a row another process did.
+    fenced: u32,
+}
+
+impl SourcePublisher {
+    pub(crate) fn new(shared: Arc<Shared>, source: String, transactions: Transactions) -> Self {
+        Self {
+            shared,
+            source,
+            transactions,
+            reader: None,
+            at: None,
+            fenced: 0,
+        }
+    }
+
+    /// Where the source is now.
+    pub(crate) fn position(&mut self) -> Result<Option<Position>> {
+        let topic = self.shared.positions.clone();
+        let patience = self.shared.config.request_timeout;
+        let end = {
+            let topic = topic.clone();
+            self.shared
+                .control
+                .call(move |control| control.end(&topic, positions::PARTITION))
+        }?;
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => self.shared.reader("heartbeat-positions")?,
+        };
+        // An open transaction ends by its timeout at the latest.
+        let until = Instant::now() + patience.max(self.shared.config.transaction_timeout * 2);
+        let position = positions::read(&reader, &topic, &self.source, end, until);
+        self.reader = Some(reader);
+        position
+    }
+
+    /// Publishes `records` and moves the source, unless it has been moved already.
+    pub(crate) fn publish(&mut self, mut records: Vec<Record>, progress: &Progress) -> Result<()> {
+        if self.at.is_none() {
+            // A look first, so that nobody is fenced off for nothing.
+            let at = self.position()?;
+            if self.stands(&at, progress)? {
+                return Ok(());
+            }
+            self.stand_back();
+            self.transactions.settle()?;
+            self.transactions.ready()?;
+            self.at = Some(self.position()?);
+        }
+        let at = self.at.clone().flatten();
+        if self.stands(&at, progress)? {
+            return Ok(());
+        }
+        let topic = self.shared.positions.clone();
+        records.push(Record::position(topic, &self.source, &progress.to.0));
+        match self.transactions.publish(&records, None) {
+            Ok(()) => {
+                self.at = Some(Some(progress.to.clone()));
+                self.fenced = 0;
+                Ok(())
+            }
+            Err(error) => {
+                if !self.transactions.is_ready() {
+                    self.at = None;
+                }
+                if was_fenced(&error) {
+                    self.fenced += 1;
+                    return Err(
+                        Error::unavailable("another process publishes for this source")
+                            .with("source", &self.source)
+                            .caused_by(error),
+                    );
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the source has been moved already.
+    fn stands(&self, at: &Option<Position>, progress: &Progress) -> Result<bool> {
+        if at.as_ref() == Some(&progress.to) {
+            return Ok(true);
+        }
+        if *at == progress.from {
+            return Ok(false);
+        }
+        Err(
+            Error::rebalanced("the source has moved on: another process reads it")
+                .with("source", &self.source),
+        )
+    }
+
+    /// Lets another process come to its end, so that two do not fence each other off for ever.
+    fn stand_back(&self) {
+        if self.fenced > 0 {
+            let most = (Duration::from_millis(50) * 2_u32.pow(self.fenced.min(6))).min(LONGEST);
+            let random = RandomState::new().hash_one(()) % 1000;
+            thread::sleep(most * u32::try_from(random).unwrap_or(0) / 1000);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! One member of a group, as heartbeat sees it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use heartbeat_core::{
+    Batch, Checkpoint, Error, ErrorKind, Max, Output, Result, Subscription, Topic,
+};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::pin;
+use tokio::time::{Instant, timeout};
+use tracing::{info, warn};
+
+use crate::assignment::{Assignment, Standing, Taken, Trouble};
+use crate::error::explain;
+use crate::member::{Member, MemberContext, membership};
+use crate::registry::{Parsed, WriterSchema};
+use crate::shared::{Shared, Slot};
+use crate::transactions::{Offsets, Transactions, was_fenced};
+use crate::wire::Record;
+use crate::worker::Worker;
+
+/// A member and the producer that its commits go through.
+#[derive(Debug)]
+pub(crate) struct KafkaSubscription {
+    shared: Arc<Shared>,
+    topic: Topic,
+    group: String,
+    member: Member,
+    transactions: Worker<Transactions>,
+    /// How many times all batches polled before became void.
+    generation: u64,
+    slot: Slot,
+}
+
+impl KafkaSubscription {
+    pub(crate) async fn join(shared: Arc<Shared>, topic: Topic, group: String) -> Result<Self> {
+        let member = join(&shared, &topic, &group).await?;
+        let slot = shared.slot(&group);
+        let id = shared.transactional_id(&format!("{group}.{}", slot.number));
+        let transactions = shared.transactions(&group, id)?;
+        Ok(Self {
+            shared,
+            topic,
+            group,
+            member,
+            transactions,
+            generation: 0,
+            slot,
+        })
+    }
+
+    /// What stands in the way of going on, dealt with or told.
+    async fn deal_with(&mut self, trouble: Trouble) -> Result<()> {
+        match trouble {
+            Trouble::Told(error) => Err(self.named(error)),
+            Trouble::Missing => self.shared.partitions(&self.topic).await.map(drop),
+            Trouble::Broken(error) => {
+                warn!(
+                    error = error.report(),
+                    group = self.group,
+                    "Joins the group anew."
+                );
+                self.generation += 1;
+                self.member = join(&self.shared, &self.topic, &self.group).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Everything in hand is void: goes back to what is committed.
+    async fn start_over(&mut self) -> Result<()> {
+        self.generation += 1;
+        let back = self.member.assignment.start_over();
+        if back.is_empty() {
+            return Ok(());
+        }
+        let (consumer, topic) = (self.member.consumer(), self.topic.clone());
+        let patience = self.shared.config.request_timeout;
+        let sought = self
+            .transactions
+            .run(move |_| seek(&consumer, &topic, &back, patience))
+            .await;
+        if let Err(error) = sought {
+            self.member.assignment.failed(Trouble::Broken(error));
+        }
+        Ok(())
+    }
+
+    fn named(&self, error: Error) -> Error {
+        error.with("topic", &self.topic).with("group", &self.group)
+    }
+}
+
+async fn join(shared: &Arc<Shared>, topic: &Topic, group: &str) -> Result<Member> {
+    let partitions = shared.partitions(topic).await?.len();
+    let config = shared.settings.member(group, partitions);
+    let told = shared.told(group);
+    let assignment = Assignment::new(topic.clone(), shared.config.handover);
+    Member::join(&config, told, topic, assignment)
+}
+
+fn seek(
+    consumer: &Weak<BaseConsumer<MemberContext>>,
+    topic: &Topic,
+    back: &BTreeMap<i32, i64>,
+    patience: Duration,
+) -> Result<()> {
+    let Some(consumer) = consumer.upgrade() else {
+        return Ok(());
+    };
+    let list = offsets(
+        topic,
+        back.iter().map(|(partition, offset)| (*partition, *offset)),
+    )?;
+    let sought = consumer.seek_partitions(list, patience).map_err(explain)?;
+    for element in sought.elements() {
+        if let Err(error) = element.error() {
+            // One that was taken away meanwhile need not be read again.
+            info!(%error, partition = element.partition(), "Could not go back.");
+        }
+    }
+    Ok(())
+}
+
+fn offsets(topic: &Topic, offsets: impl Iterator<Item = (i32, i64)>) -> Result<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        list.add_partition_offset(topic.as_str(), partition, Offset::Offset(offset))
+            .map_err(explain)?;
+    }
+    Ok(list)
+}
+
+#[async_trait]
+impl Subscription for KafkaSubscription {
+    async fn poll(&mut self, max: Max, wait: Duration) -> Result<Batch> {
+        let until = Instant::now() + wait;
+        // Those that the registry does not have are not remembered beyond this poll.
+        let mut found: HashMap<WriterSchema, Parsed> = HashMap::new();
+        loop {
+            if let Some(trouble) = self.member.assignment.trouble() {
+                self.deal_with(trouble).await?;
+            }
+            // Listens before it looks, so that nothing is missed in between.
+            let assignment = self.member.assignment.clone();
+            let arrived = assignment.arrived.notified();
+            pin!(arrived);
+            arrived.as_mut().enable();
+
+            let registry = &self.shared.registry;
+            let known = |writer: &WriterSchema| {
+                found
+                    .get(writer)
+                    .cloned()
+                    .or_else(|| registry.cached(writer))
+            };
+            match assignment.take(max, &known) {
+                Taken::Unknown(writers) => {
+                    for writer in writers {
+                        let schema = registry.schema(&writer).await?;
+                        found.insert(writer, schema);
+                    }
+                    continue;
+                }
+                Taken::Batch(messages, spans) => {
+                    if !messages.is_empty() || Instant::now() >= until {
+                        return Ok(Batch {
+                            messages,
+                            checkpoint: Checkpoint {
+                                spans,
+                                generation: self.generation,
+                            },
+                        });
+                    }
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            // Woken or not, it looks again.
+            let _ = timeout(left, arrived).await;
+        }
+    }
+
+    async fn commit(&mut self, checkpoint: &Checkpoint, outputs: &[Output]) -> Result<()> {
+        if checkpoint.generation != self.generation {
+            return Err(self.named(Error::rebalanced(
+                "the batch is void: an earlier one was turned down",
+            )));
+        }
+        let records = self.shared.records(outputs).await?;
+        let commit = Commit {
+            records,
+            spans: checkpoint.spans.clone(),
+            topic: self.topic.clone(),
+            assignment: self.member.assignment.clone(),
+            consumer: self.member.consumer(),
+            patience: self.shared.config.request_timeout,
+            another_id: self.shared.another_id(&self.group),
+        };
+        let committed = self
+            .transactions
+            .run(move |transactions| commit.run(transactions))
+            .await;
+        match committed {
+            Err(error) if error.kind() == ErrorKind::Rebalanced => {
+                self.start_over().await?;
+                Err(self.named(error))
+            }
+            committed => committed,
+        }
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        let Self {
+            member,
+            transactions,
+            slot,
+            ..
+        } = *self;
+        tokio::join!(member.leave(), transactions.close());
+        drop(slot);
+        Ok(())
+    }
+}
+
+/// A commit on its way.
+struct Commit {
+    records: Vec<Record>,
+    spans: BTreeMap<i32, Range<i64>>,
+    topic: Topic,
+    assignment: Arc<Assignment>,
+    consumer: Weak<BaseConsumer<MemberContext>>,
+    patience: Duration,
+    another_id: String,
+}
+
+impl Commit {
+    fn run(self, transactions: &mut Transactions) -> Result<()> {
+        // Before the look at who owns what: should a partition go to another member behind that, the broker does not
+        // take offsets under this membership any more.
+        let (consumer, group) = membership(&self.consumer)?;
+        let ends = self
+            .spans
+            .iter()
+            .map(|(partition, span)| (*partition, span.end));
+        let list = offsets(&self.topic, ends)?;
+        match self.assignment.standing(&self.spans) {
+            Standing::Next => {}
+            Standing::Done => return Ok(()),
+            Standing::Void(partition) => {
+                return Err(Error::rebalanced(
+                    "the batch is void: its partitions went to another member",
+                )
+                .with("partition", partition));
+            }
+            Standing::OutOfTurn => {
+                return Err(Error::internal(
+                    "checkpoints are committed in the order of their polls",
+                ));
+            }
+        }
+        if transactions.settle()? && self.is_committed(&consumer)? {
+            self.assignment.advance(&self.spans);
+            return Ok(());
+        }
+        drop(consumer);
+        let published = transactions.publish(&self.records, Some(&Offsets { list, group }));
+        match published {
+            Ok(()) => self.assignment.advance(&self.spans),
+            Err(ref error) if was_fenced(error) => transactions.rename(self.another_id),
+            Err(_) => {}
+        }
+        published
+    }
+
+    /// Whether the group stands behind the spans already.
+    fn is_committed(&self, consumer: &BaseConsumer<MemberContext>) -> Result<bool> {
+        let mut asked = TopicPartitionList::new();
+        for partition in self.spans.keys() {
+            asked.add_partition(self.topic.as_str(), *partition);
+        }
+        let told = consumer
+            .committed_offsets(asked, self.patience)
+            .map_err(explain)?;
+        // All of them moved or none did.
+        Ok(told.elements().iter().all(|element| {
+            let end = self.spans.get(&element.partition()).map(|span| span.end);
+            matches!(element.offset(), Offset::Offset(offset) if Some(offset) >= end)
+        }))
+    }
+}
