@@ -1,7 +1,6 @@
 //! The partitions that a member has, what it has read of them and what of that is committed.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -84,7 +83,7 @@ impl Partition {
                 Err(error) => *trouble = Trouble::of(error).or(trouble.take()),
             }
         }
-        self.ahead.get(index).map(Fetched::size)
+        self.ahead.get(index).map(|fetched| fetched.size)
     }
 }
 
@@ -150,7 +149,8 @@ impl Assignment {
         let mut state = self.lock();
         let counts = state.choose(max);
         let mut unknown = BTreeSet::new();
-        let mut parsed: HashMap<WriterSchema, Parsed> = HashMap::new();
+        // Few: as many as there are versions of the topic's schema.
+        let mut found: Vec<(WriterSchema, Parsed)> = Vec::new();
         for (partition, count) in &counts {
             let Some(partition) = state.owned.get(partition) else {
                 continue;
@@ -161,9 +161,9 @@ impl Assignment {
                 .take(*count)
                 .filter_map(Fetched::writer)
             {
-                if let Entry::Vacant(vacant) = parsed.entry(writer) {
+                if !found.iter().any(|(seen, _)| *seen == writer) {
                     match known(&writer) {
-                        Some(schema) => drop(vacant.insert(schema)),
+                        Some(schema) => found.push((writer, schema)),
                         None => drop(unknown.insert(writer)),
                     }
                 }
@@ -180,8 +180,11 @@ impl Assignment {
             };
             let given = partition.ahead.drain(..count).map(|fetched| {
                 fetched.into_message(&self.topic, |writer| {
-                    let found = parsed.get(writer).cloned();
-                    found.unwrap_or_else(|| Err("its schema was not found".to_owned()))
+                    let found = found.iter().find(|(seen, _)| seen == writer);
+                    found.map_or_else(
+                        || Err("its schema was not found".to_owned()),
+                        |(_, schema)| schema.clone(),
+                    )
                 })
             });
             let first = messages.len();

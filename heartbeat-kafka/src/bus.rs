@@ -53,7 +53,9 @@ impl KafkaBus {
         let shared = &self.shared;
         self.publisher
             .get_or_try_init(async || {
-                shared.transactions("publish", shared.transactional_id("publish"))
+                let id = shared.transactional_id("publish");
+                let transactions = shared.transactions("publish", id, 1);
+                Worker::start(move || transactions)
             })
             .await
     }
@@ -62,7 +64,7 @@ impl KafkaBus {
         kept(&self.sources, source, || {
             // The same in every process, so that the last one to begin is the only one.
             let id = format!("heartbeat.source.{source}");
-            let transactions = self.shared.new_transactions(source, id);
+            let transactions = self.shared.transactions(source, id, 1);
             let (shared, source) = (self.shared.clone(), source.to_owned());
             Worker::start(move || SourcePublisher::new(shared, source, transactions))
         })

@@ -1,7 +1,6 @@
 //! The contexts of Kafka clients: where what librdkafka tells goes.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -12,6 +11,7 @@ use tracing::{debug, trace, warn};
 
 use crate::error;
 use crate::health::{Health, plain};
+use crate::shared::lock;
 use crate::statistics;
 
 /// What all clients of a bus share: log lines become events, complaints are kept, statistics become metrics.
@@ -67,62 +67,25 @@ impl ClientContext for Told {
 
 impl rdkafka::consumer::ConsumerContext for Told {}
 
-/// The context of a producer: counts what is on its way.
+/// The context of a producer: keeps the first message that was not taken. librdkafka reports no others.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
     told: Told,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    on_the_way: usize,
-    /// The first message that was not taken: which one of the transaction, and why.
-    failed: Option<(usize, KafkaError)>,
+    /// Which one of the transaction it is, and why.
+    failed: Mutex<Option<(usize, KafkaError)>>,
 }
 
 impl Deliveries {
     pub(crate) fn new(told: Told) -> Self {
         Self {
             told,
-            state: Mutex::default(),
-            changed: Condvar::new(),
+            failed: Mutex::default(),
         }
     }
 
-    /// A transaction of so many messages begins.
-    pub(crate) fn begin(&self, messages: usize) {
-        *self.lock() = State {
-            on_the_way: messages,
-            failed: None,
-        };
-    }
-
-    /// Waits until all have arrived, or one has failed; `false` when time is up.
-    ///
-    /// # Errors
-    /// A message was not taken: which one, and why.
-    pub(crate) fn wait(&self, until: Instant) -> Result<bool, (usize, KafkaError)> {
-        let mut state = self.lock();
-        loop {
-            if let Some((index, error)) = &state.failed {
-                return Err((*index, error.clone()));
-            }
-            if state.on_the_way == 0 {
-                return Ok(true);
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The first message that was not taken since this was asked last.
+    pub(crate) fn failure(&self) -> Option<(usize, KafkaError)> {
+        lock(&self.failed).take()
     }
 }
 
@@ -145,15 +108,8 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
-        let mut state = self.lock();
-        state.on_the_way = state.on_the_way.saturating_sub(1);
-        if let Err((error, _)) = result
-            && state.failed.is_none()
-        {
-            state.failed = Some((index, error.clone()));
-        }
-        if state.on_the_way == 0 || state.failed.is_some() {
-            self.changed.notify_all();
+        if let Err((error, _)) = result {
+            lock(&self.failed).get_or_insert_with(|| (index, error.clone()));
         }
     }
 }

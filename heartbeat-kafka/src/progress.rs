@@ -74,7 +74,7 @@ impl SourcePublisher {
             }
             self.stand_back();
             self.transactions.settle()?;
-            self.transactions.ready()?;
+            self.transactions.make_ready()?;
             self.at = Some(self.position()?);
         }
         let at = self.at.clone().flatten();

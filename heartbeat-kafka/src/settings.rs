@@ -20,6 +20,7 @@ const OURS: &[&str] = &[
     "allow.auto.create.topics",
     "auto.offset.reset",
     "bootstrap.servers",
+    "delivery.report.only.error",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.idempotence",
@@ -157,6 +158,10 @@ impl Settings {
                 "socket.timeout.ms",
                 millis(self.request_timeout.min(self.transaction_timeout)),
             )
+            // What it waits for most is that the broker has written the last transaction down, which takes no longer.
+            .set("retry.backoff.ms", "10")
+            // One for each message would cost more than the message.
+            .set("delivery.report.only.error", "true")
             .set("linger.ms", "1");
         self.and_properties(producer)
     }

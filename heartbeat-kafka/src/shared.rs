@@ -177,17 +177,17 @@ impl Shared {
 
     /// What is to be published, as bytes; its topics are there.
     pub(crate) async fn records(&self, outputs: &[Output]) -> Result<Vec<Record>> {
-        let topics: BTreeSet<&Topic> = outputs.iter().map(|output| &output.topic).collect();
-        for topic in topics {
-            if !lock(&self.known).contains(topic) {
-                self.partitions(topic).await?;
+        let mut topics: Vec<&Topic> = Vec::new();
+        for Output { topic, .. } in outputs {
+            if !topics.contains(&topic) {
+                topics.push(topic);
             }
         }
-        let mut records = Vec::with_capacity(outputs.len());
-        for output in outputs {
-            records.push(Record::of(output, &self.registry).await?);
+        topics.retain(|topic| !lock(&self.known).contains(*topic));
+        for topic in topics {
+            self.partitions(topic).await?;
         }
-        Ok(records)
+        Record::all(outputs, &self.registry).await
     }
 
     /// A transactional id of this process.
@@ -200,15 +200,10 @@ impl Shared {
         format!("heartbeat.{of}.{:016x}", random())
     }
 
-    /// A thread that publishes in transactions.
-    pub(crate) fn transactions(&self, client: &str, id: String) -> Result<Worker<Transactions>> {
-        let transactions = self.new_transactions(client, id);
-        Worker::start(move || transactions)
-    }
-
-    pub(crate) fn new_transactions(&self, client: &str, id: String) -> Transactions {
+    /// Publishes in transactions, with so many producers that take turns.
+    pub(crate) fn transactions(&self, client: &str, id: String, lanes: usize) -> Transactions {
         let timeout = self.config.transaction_timeout;
-        Transactions::new(self.settings.clone(), self.told(client), id, timeout)
+        Transactions::new(self.settings.clone(), self.told(client), id, lanes, timeout)
     }
 
     /// A consumer that looks at topics, and at what `group` has committed.

@@ -24,6 +24,9 @@ use crate::transactions::{Offsets, Transactions, was_fenced};
 use crate::wire::Record;
 use crate::worker::Worker;
 
+/// One commit begins while the broker still writes down the last.
+const LANES: usize = 2;
+
 /// A member and the producer that its commits go through.
 #[derive(Debug)]
 pub(crate) struct KafkaSubscription {
@@ -42,7 +45,8 @@ impl KafkaSubscription {
         let member = join(&shared, &topic, &group).await?;
         let slot = shared.slot(&group);
         let id = shared.transactional_id(&format!("{group}.{}", slot.number));
-        let transactions = shared.transactions(&group, id)?;
+        let transactions = shared.transactions(&group, id, LANES);
+        let transactions = Worker::start(move || transactions)?;
         Ok(Self {
             shared,
             topic,

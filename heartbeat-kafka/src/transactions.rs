@@ -1,5 +1,6 @@
 //! Publishing in transactions.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use heartbeat_core::{Error, ErrorKind, Result};
@@ -15,25 +16,35 @@ use crate::error::{code, explain, is_fenced};
 use crate::settings::Settings;
 use crate::wire::Record;
 
+/// How often to look whether messages have been taken.
+const TICK: Duration = Duration::from_micros(100);
+
 /// The offsets that a transaction moves a group to, and the membership they are moved under.
 pub(crate) struct Offsets {
     pub(crate) list: TopicPartitionList,
     pub(crate) group: ConsumerGroupMetadata,
 }
 
-/// A producer that publishes in transactions, one at a time. Its calls block.
+/// Publishes in transactions, one at a time. Its calls block.
 ///
-/// It is made when it is first needed, and made anew when it broke. Then what the last one left half done is
-/// cleared away first, by the broker that keeps the transactional id's state.
+/// A broker tells that a transaction is committed a moment before its producer may begin another, so one that commits
+/// often has several producers, each with a transactional id of its own, which take turns.
+///
+/// They are made when they are first needed, and one that broke is made anew. Then what it left half done is cleared
+/// away first, by the broker that keeps the transactional id's state.
 pub(crate) struct Transactions {
     settings: Settings,
     told: Told,
     id: String,
-    producer: Option<ThreadedProducer<Deliveries>>,
+    lanes: Vec<Option<Transactor>>,
+    /// The one whose turn it is.
+    turn: usize,
     /// How long one transaction may take, and how long its end may be waited for.
     timeout: Duration,
     in_doubt: bool,
 }
+
+type Transactor = ThreadedProducer<Deliveries>;
 
 /// What is left to do with a transaction that failed.
 enum Rest {
@@ -46,20 +57,28 @@ enum Rest {
 }
 
 impl Transactions {
-    pub(crate) fn new(settings: Settings, told: Told, id: String, timeout: Duration) -> Self {
+    /// With so many producers, at least one.
+    pub(crate) fn new(
+        settings: Settings,
+        told: Told,
+        id: String,
+        lanes: usize,
+        timeout: Duration,
+    ) -> Self {
         Self {
             settings,
             told,
             id,
-            producer: None,
+            lanes: (0..lanes).map(|_| None).collect(),
+            turn: 0,
             timeout,
             in_doubt: false,
         }
     }
 
-    /// Whether the producer has its transactional id to itself, as far as it knows.
+    /// Whether the producers have their transactional ids to themselves, as far as they know.
     pub(crate) fn is_ready(&self) -> bool {
-        self.producer.is_some()
+        self.lanes.iter().all(Option::is_some)
     }
 
     /// Whether it is not known what became of the last transaction. It is when this has been asked: the broker
@@ -69,33 +88,32 @@ impl Transactions {
     /// The broker could not be asked: this is to be asked again.
     pub(crate) fn settle(&mut self) -> Result<bool> {
         if self.in_doubt {
-            self.ready()?;
+            self.make_ready()?;
             self.in_doubt = false;
             return Ok(true);
         }
         Ok(false)
     }
 
-    /// Makes the producer ready. Whoever published under the same transactional id is fenced off from then on.
-    pub(crate) fn ready(&mut self) -> Result<&ThreadedProducer<Deliveries>> {
-        let producer = match self.producer.take() {
-            Some(producer) => producer,
-            None => {
-                let config = self.settings.producer(&self.id);
-                let deliveries = Deliveries::new(self.told.clone());
-                let producer = ThreadedProducer::from_config_and_context(&config, deliveries)
-                    .map_err(explain)?;
-                let ready = producer.init_transactions(self.timeout).map_err(explain);
-                ready.map_err(|error| {
-                    self.told
-                        .health
-                        .explain(error.with("transactional id", &self.id))
-                })?;
-                debug!(id = self.id, "Publishes in transactions.");
-                producer
+    /// Makes the producers ready. Whoever published under the same transactional ids is fenced off from then on.
+    pub(crate) fn make_ready(&mut self) -> Result<()> {
+        for (number, lane) in self.lanes.iter_mut().enumerate() {
+            if lane.is_some() {
+                continue;
             }
-        };
-        Ok(self.producer.insert(producer))
+            let id = format!("{}.{number}", self.id);
+            let deliveries = Deliveries::new(self.told.clone());
+            let config = self.settings.producer(&id);
+            let producer = Transactor::from_config_and_context(&config, deliveries);
+            let producer = producer.map_err(explain)?;
+            if let Err(error) = producer.init_transactions(self.timeout) {
+                let error = explain(error).with("transactional id", &id);
+                return Err(self.told.health.explain(error));
+            }
+            debug!(id, "Publishes in transactions.");
+            *lane = Some(producer);
+        }
+        Ok(())
     }
 
     /// Publishes `records` and moves a group to `offsets`: all of it or nothing.
@@ -103,22 +121,27 @@ impl Transactions {
     /// # Errors
     /// Nothing counts, unless [`settle`](Self::settle) says that it is not known.
     pub(crate) fn publish(&mut self, records: &[Record], offsets: Option<&Offsets>) -> Result<()> {
-        let timeout = self.timeout;
-        let producer = self.ready()?;
-        let Err((error, rest)) = transact(producer, records, offsets, Instant::now() + timeout)
-        else {
+        self.make_ready()?;
+        let lanes = self.lanes.len();
+        let lane = &mut self.lanes[self.turn];
+        let Some(producer) = lane.as_ref() else {
+            return Err(Error::internal("a producer that is ready is not there"));
+        };
+        let until = Instant::now() + self.timeout;
+        let Err((error, rest)) = transact(producer, records, offsets, until) else {
+            self.turn = (self.turn + 1) % lanes;
             return Ok(());
         };
         match rest {
             Rest::Abort => {
-                if let Err(abort) = abort(producer, timeout) {
+                if let Err(abort) = abort(producer, self.timeout) {
                     debug!(error = %abort, "The producer is made anew, as it could not abort.");
-                    self.producer = None;
+                    *lane = None;
                 }
             }
-            Rest::Renew => self.producer = None,
+            Rest::Renew => *lane = None,
             Rest::Doubt => {
-                self.producer = None;
+                *lane = None;
                 self.in_doubt = true;
             }
         }
@@ -133,7 +156,8 @@ impl Transactions {
             "Another process publishes under this one's transactional id, so this one takes another. \
              If both have the same `instance`, give each its own."
         );
-        self.producer = None;
+        self.lanes.fill_with(|| None);
+        self.turn = 0;
         self.id = id;
     }
 }
@@ -147,14 +171,15 @@ pub(crate) fn was_fenced(error: &Error) -> bool {
 }
 
 fn transact(
-    producer: &ThreadedProducer<Deliveries>,
+    producer: &Transactor,
     records: &[Record],
     offsets: Option<&Offsets>,
     until: Instant,
 ) -> Result<(), (Error, Rest)> {
     let left = || until.saturating_duration_since(Instant::now());
     let deliveries = producer.context();
-    deliveries.begin(records.len());
+    // One of an earlier transaction.
+    deliveries.failure();
     producer
         .begin_transaction()
         .map_err(|error| (explain(error), Rest::Renew))?;
@@ -167,22 +192,19 @@ fn transact(
             .send_offsets_to_transaction(list, group, left())
             .map_err(failed)?;
     }
-    match deliveries.wait(until) {
-        Ok(true) => {}
-        Ok(false) => {
-            let late = Error::unavailable("messages were not taken in time")
-                .with("messages", records.len());
-            return Err((late, Rest::Abort));
-        }
-        Err((index, error)) if code(&error).is_some_and(is_fenced) => {
-            return Err((refused(error, records, index), Rest::Renew));
-        }
-        Err((index, error)) => return Err((refused(error, records, index), Rest::Abort)),
-    }
-    // librdkafka counts a message until its report is let go of, a moment after that was seen; to commit before would
-    // be to wait in rdkafka's own steps of 100 ms.
+    // Not by librdkafka's flush, which rdkafka asks in steps of 100 ms.
     while producer.in_flight_count() > 0 && !left().is_zero() {
-        std::thread::sleep(Duration::from_micros(20));
+        thread::sleep(TICK);
+    }
+    if let Some((index, error)) = deliveries.failure() {
+        let fenced = code(&error).is_some_and(is_fenced);
+        let rest = if fenced { Rest::Renew } else { Rest::Abort };
+        return Err((refused(error, records, index), rest));
+    }
+    if producer.in_flight_count() > 0 {
+        let late =
+            Error::unavailable("messages were not taken in time").with("messages", records.len());
+        return Err((late, Rest::Abort));
     }
     loop {
         match producer.commit_transaction(left()) {
@@ -198,7 +220,7 @@ fn transact(
 
 /// Hands a record to librdkafka, waiting while its queue is full.
 fn send(
-    producer: &ThreadedProducer<Deliveries>,
+    producer: &Transactor,
     record: &Record,
     index: usize,
     until: Instant,
@@ -209,7 +231,7 @@ fn send(
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _))
                 if Instant::now() < until =>
             {
-                std::thread::sleep(Duration::from_millis(1));
+                thread::sleep(TICK);
             }
             Err((error, _)) => return Err(error),
         }
@@ -249,12 +271,12 @@ fn failed(error: KafkaError) -> (Error, Rest) {
     (explain(error), rest)
 }
 
-fn abort(producer: &ThreadedProducer<Deliveries>, timeout: Duration) -> Result<(), KafkaError> {
+fn abort(producer: &Transactor, timeout: Duration) -> Result<(), KafkaError> {
     let until = Instant::now() + timeout;
     producer.abort_transaction(timeout)?;
     // No report of it may be taken for one of the next.
     while producer.in_flight_count() > 0 && Instant::now() < until {
-        std::thread::sleep(Duration::from_micros(200));
+        thread::sleep(TICK);
     }
     Ok(())
 }

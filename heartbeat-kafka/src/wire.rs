@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use heartbeat_core::{Envelope, Headers, Message, Output, Payload, Result, Topic};
+use bytes::{Bytes, BytesMut};
+use heartbeat_core::{Envelope, Headers, Message, Output, Payload, Result, Schema, Topic};
 use rdkafka::message::{
     BorrowedMessage, Header, Headers as _, Message as _, OwnedHeaders, Timestamp,
 };
@@ -31,26 +31,52 @@ impl Record {
         }
     }
 
-    /// An output with its value framed; its schema is registered when that has not been done.
-    pub(crate) async fn of(output: &Output, registry: &Registry) -> Result<Self> {
+    /// An output with its value framed.
+    fn of(output: &Output, id: Option<u32>) -> Self {
         let Envelope {
             key,
             payload,
             headers,
         } = &output.envelope;
-        let value = match payload {
-            Payload::Avro { schema, datum } => {
-                Some(frame(registry.id_of(&output.topic, schema).await?, datum))
+        let value = match (payload, id) {
+            (Payload::Avro { datum, .. }, Some(id)) => Some(frame(id, datum)),
+            (Payload::Avro { datum: bytes, .. } | Payload::Raw { bytes, .. }, _) => {
+                Some(bytes.clone())
             }
-            Payload::Raw { bytes, .. } => Some(bytes.clone()),
-            Payload::Tombstone => None,
+            (Payload::Tombstone, _) => None,
         };
-        Ok(Self {
+        Self {
             topic: output.topic.clone(),
             key: key.clone(),
             value,
             headers: headers.clone(),
-        })
+        }
+    }
+
+    /// Outputs with their values framed; a schema is registered when that has not been done.
+    pub(crate) async fn all(outputs: &[Output], registry: &Registry) -> Result<Vec<Self>> {
+        let mut records = Vec::with_capacity(outputs.len());
+        // Most are of one topic and one schema.
+        let mut last: Option<(&Topic, &Arc<Schema>, u32)> = None;
+        for output in outputs {
+            let id = match &output.envelope.payload {
+                Payload::Avro { schema, .. } => match last {
+                    Some((topic, known, id))
+                        if Arc::ptr_eq(known, schema) && *topic == output.topic =>
+                    {
+                        Some(id)
+                    }
+                    _ => {
+                        let id = registry.id_of(&output.topic, schema).await?;
+                        last = Some((&output.topic, schema, id));
+                        Some(id)
+                    }
+                },
+                Payload::Raw { .. } | Payload::Tombstone => None,
+            };
+            records.push(Self::of(output, id));
+        }
+        Ok(records)
     }
 
     /// For librdkafka, which copies it. `index` comes back with the delivery.
@@ -87,8 +113,26 @@ pub(crate) struct Fetched {
     pub(crate) offset: i64,
     timestamp: i64,
     key: Bytes,
-    value: Option<Bytes>,
+    value: Value,
     headers: Headers,
+    /// The bytes of key, value and headers.
+    pub(crate) size: usize,
+}
+
+#[derive(Debug)]
+enum Value {
+    Tombstone,
+    /// An Avro datum in its frame.
+    Avro {
+        bytes: Bytes,
+        writer: WriterSchema,
+        datum: Bytes,
+    },
+    /// Anything else, and why it is no Avro datum.
+    Raw {
+        bytes: Bytes,
+        reason: String,
+    },
 }
 
 impl Fetched {
@@ -102,33 +146,48 @@ impl Fetched {
                 })
                 .collect()
         });
+        let of_headers = headers.iter();
+        let of_headers: usize = of_headers
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         let timestamp = match message.timestamp() {
             Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => millis,
             Timestamp::NotAvailable => 0,
+        };
+        // Both in one piece of memory.
+        let (key, value) = (message.key().unwrap_or_default(), message.payload());
+        let mut bytes = BytesMut::with_capacity(key.len() + value.map_or(0, <[u8]>::len));
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(value.unwrap_or_default());
+        let size = bytes.len() + of_headers;
+        let mut bytes = bytes.freeze();
+        let key = bytes.split_to(key.len());
+        let value = match value.map(|_| unframe(&bytes, &headers)) {
+            None => Value::Tombstone,
+            Some(Err(reason)) => Value::Raw { bytes, reason },
+            Some(Ok((writer, datum))) => Value::Avro {
+                bytes,
+                writer,
+                datum,
+            },
         };
         Self {
             partition: message.partition(),
             offset: message.offset(),
             timestamp,
-            key: message
-                .key()
-                .map_or_else(Bytes::new, Bytes::copy_from_slice),
-            value: message.payload().map(Bytes::copy_from_slice),
+            key,
+            value,
             headers,
+            size,
         }
-    }
-
-    /// The bytes of key, value and headers.
-    pub(crate) fn size(&self) -> usize {
-        let headers = self.headers.iter();
-        let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
-        self.key.len() + self.value.as_ref().map_or(0, Bytes::len) + headers
     }
 
     /// The schema its value was written with, if it is Avro.
     pub(crate) fn writer(&self) -> Option<WriterSchema> {
-        let (writer, _) = unframe(self.value.as_ref()?, &self.headers).ok()?;
-        Some(writer)
+        match &self.value {
+            Value::Avro { writer, .. } => Some(*writer),
+            Value::Tombstone | Value::Raw { .. } => None,
+        }
     }
 
     /// The message, with the schema that `schema` finds.
@@ -138,20 +197,19 @@ impl Fetched {
         schema: impl FnOnce(&WriterSchema) -> Parsed,
     ) -> Message {
         let payload = match self.value {
-            None => Payload::Tombstone,
-            Some(value) => match unframe(&value, &self.headers) {
-                Err(reason) => raw(value, reason),
-                Ok((writer, datum)) => match schema(&writer) {
-                    Err(reason) => raw(value, reason),
-                    Ok(schema) => {
-                        // It is part of the frame, and the value gets another when it is published again.
-                        self.headers.remove(|name| name == VALUE_SCHEMA_ID);
-                        Payload::Avro {
-                            schema: Arc::clone(&schema),
-                            datum,
-                        }
-                    }
-                },
+            Value::Tombstone => Payload::Tombstone,
+            Value::Raw { bytes, reason } => Payload::Raw { bytes, reason },
+            Value::Avro {
+                bytes,
+                writer,
+                datum,
+            } => match schema(&writer) {
+                Err(reason) => Payload::Raw { bytes, reason },
+                Ok(schema) => {
+                    // It is part of the frame, and the value gets another when it is published again.
+                    self.headers.remove(|name| name == VALUE_SCHEMA_ID);
+                    Payload::Avro { schema, datum }
+                }
             },
         };
         Message {
@@ -166,8 +224,4 @@ impl Fetched {
             },
         }
     }
-}
-
-fn raw(bytes: Bytes, reason: String) -> Payload {
-    Payload::Raw { bytes, reason }
 }

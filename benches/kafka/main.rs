@@ -1,0 +1,60 @@
+//! `analyze` over Kafka beside the same loop on librdkafka's C API and in Python: messages a second.
+//!
+//! `cargo xtask bench kafka` sets all of it up. Every engine reads the same tweets from a topic and writes a sentiment
+//! for each to another, so many to a transaction:
+//!
+//! - heartbeat: `analyze` with an analyzer that takes no time, exactly once;
+//! - librdkafka: its C API, no decoding, no encoding, no transactions: what it writes is what it read;
+//! - Python: confluent-kafka with its own Avro serializers, the same transactions as heartbeat's.
+#![allow(clippy::print_stdout, reason = "the table is what it is for")]
+
+mod engine;
+mod world;
+
+use std::error::Error;
+
+use crate::engine::{Engine, Task};
+use crate::world::World;
+
+/// Messages to a transaction.
+const SIZES: [usize; 3] = [100, 1_000, 10_000];
+
+/// Turns of each engine; the middle one counts.
+const TURNS: usize = 1;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let world = World::set_up()?;
+    println!("| messages a transaction | engine | messages/s | times Python | share of librdkafka |");
+    println!("|---|---|---|---|---|");
+    for size in SIZES {
+        let engines = [Engine::Heartbeat, Engine::Librdkafka, Engine::Python];
+        let mut rates: [Vec<f64>; 3] = Default::default();
+        for turn in 0..TURNS {
+            for (engine, rates) in engines.iter().zip(&mut rates) {
+                let messages = engine.messages(size);
+                let task = Task {
+                    size,
+                    messages,
+                    name: format!("{}-{size}-{turn}", engine.name()),
+                };
+                let seconds = engine.run(&world, &task)?;
+                rates.push(messages as f64 / seconds);
+            }
+        }
+        let [ours, librdkafka, python] = rates.map(median);
+        for (engine, rate) in engines.iter().zip([ours, librdkafka, python]) {
+            println!(
+                "| {size} | {} | {rate:.0} | {:.1} | {:.2} |",
+                engine.name(),
+                rate / python,
+                rate / librdkafka
+            );
+        }
+    }
+    Ok(())
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or_default()
+}
