@@ -58,23 +58,22 @@ impl Engine {
     pub(crate) fn run(self, world: &World, task: &Task) -> Result<f64, Box<dyn Error>> {
         let topic = Topic::new(&format!("out-{}", task.name))?;
         world.topic(&topic)?;
-        let variable = match self {
+        let (variable, script) = match self {
             Self::Heartbeat => return heartbeat(world, task, &topic),
-            Self::Librdkafka => "HEARTBEAT_RIVALS_LIBRDKAFKA",
-            Self::Python => "HEARTBEAT_RIVALS_KAFKA_PYTHON",
+            Self::Librdkafka => ("HEARTBEAT_RIVALS_LIBRDKAFKA", None),
+            Self::Python => ("HEARTBEAT_PYTHON", Some("kafka/python.py")),
         };
-        let command = env::var(variable)
+        let program = env::var(variable)
             .map_err(|_| format!("{variable} is not set: run `cargo xtask bench kafka`"))?;
-        let mut words = command.split_whitespace();
-        let program = words.next().ok_or("no program")?;
-        let output = Command::new(program)
-            .args(words)
-            .args([&world.brokers, &world.registry, world.tweets.as_str(), topic.as_str()])
-            .args([&task.name, &task.size.to_string(), &task.messages.to_string()])
+        let output = Command::new(&program)
+            .args(script)
+            .args([&world.brokers, &world.registry])
+            .args([world.tweets.as_str(), topic.as_str(), &task.name])
+            .args([task.size.to_string(), task.messages.to_string()])
             .stderr(Stdio::inherit())
             .output()?;
         if !output.status.success() {
-            return Err(format!("{command} failed: {}", output.status).into());
+            return Err(format!("{program} failed: {}", output.status).into());
         }
         Ok(serde_json::from_slice::<Told>(&output.stdout)?.seconds)
     }

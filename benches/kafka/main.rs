@@ -20,11 +20,13 @@ use crate::world::World;
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
 
 /// Turns of each engine; the middle one counts.
-const TURNS: usize = 1;
+const TURNS: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let world = World::set_up()?;
-    println!("| messages a transaction | engine | messages/s | times Python | share of librdkafka |");
+    println!(
+        "| messages a transaction | engine | messages/s | times Python | share of librdkafka |"
+    );
     println!("|---|---|---|---|---|");
     for size in SIZES {
         let engines = [Engine::Heartbeat, Engine::Librdkafka, Engine::Python];

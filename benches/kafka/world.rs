@@ -67,7 +67,9 @@ impl World {
     }
 
     pub(crate) fn bus(&self) -> Result<Arc<KafkaBus>, Box<dyn Error>> {
-        Ok(Arc::new(self.runtime.block_on(KafkaBus::open(self.config()))?))
+        Ok(Arc::new(
+            self.runtime.block_on(KafkaBus::open(self.config()))?,
+        ))
     }
 
     /// Makes a topic and that of its dead letters.
@@ -78,7 +80,10 @@ impl World {
         };
         let plans = [topic, &topic.dead_letters()].map(|topic| TopicPlan::new(&config, topic));
         self.runtime.block_on(async {
-            TopicAdmin::connect(self.config()).await?.create(&plans).await
+            TopicAdmin::connect(self.config())
+                .await?
+                .create(&plans)
+                .await
         })?;
         Ok(())
     }

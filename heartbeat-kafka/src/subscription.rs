@@ -247,6 +247,10 @@ impl Commit {
         // Before the look at who owns what: should a partition go to another member behind that, the broker does not
         // take offsets under this membership any more.
         let (consumer, group) = membership(&self.consumer)?;
+        if consumer.assignment_lost() {
+            // Without a membership, any offsets are taken.
+            return Err(Error::rebalanced("the member was put out of its group"));
+        }
         let ends = self
             .spans
             .iter()

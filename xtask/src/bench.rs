@@ -2,13 +2,15 @@
 
 use anyhow::Result;
 
-use crate::{build, fixtures::Fixtures, libtorch, rivals, shell::tell_and_run};
+use crate::{
+    build, cache::Cache, fixtures::Fixtures, libtorch, rivals, services, shell::tell_and_run,
+};
 
 /// Measure speed: all benches, or one
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
     /// A bench target: `codec`, `bus`, `stages`, `vader` (which compares with Python's package), `inference`
-    /// (which compares RoBERTa with other engines) or `pipeline` (a million tweets through the program)
+    /// (which compares RoBERTa with other engines), `kafka` (which compares with librdkafka and Python) or `pipeline` (a million tweets through the program)
     name: Option<String>,
     /// Given to the bench itself, such as a filter
     #[arg(last = true)]
@@ -27,8 +29,13 @@ impl Bench {
         }
         bench.arg("--").args(&self.args);
         fixtures.tell(&mut bench);
-        if self.name.as_ref().is_none_or(|name| name == "inference") {
+        let runs = |bench: &str| self.name.as_ref().is_none_or(|name| name == bench);
+        if runs("inference") {
             rivals::set_up(&mut bench)?;
+        }
+        if runs("kafka") {
+            services::set_up(&Cache::open()?)?.tell(&mut bench);
+            rivals::set_up_librdkafka(&mut bench)?;
         }
         bench.env("HEARTBEAT_PROGRAM", program);
         tell_and_run(&mut bench)

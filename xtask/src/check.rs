@@ -32,7 +32,7 @@ impl Check {
         steps.take("format", format);
         steps.take("clippy", clippy);
         steps.take("clippy, no features", clippy_without_features);
-        steps.take("clippy, candle", clippy_of_candle);
+        steps.take("clippy, rivals", clippy_of_rivals);
         steps.take("docs", docs);
         steps.take("dependencies", || self.deny());
         steps.take("unused dependencies", unused_dependencies);
@@ -83,9 +83,12 @@ fn clippy_without_features() -> Result<()> {
     Ok(())
 }
 
-/// The rival in Rust of a bench, which is a workspace of its own.
-fn clippy_of_candle() -> Result<()> {
-    tell_and_run(rivals::of_candle("clippy")?.args(["--", "-D", "warnings"]))
+/// The rivals of benches that are workspaces of their own.
+fn clippy_of_rivals() -> Result<()> {
+    for rival in rivals::IN_RUST {
+        tell_and_run(rivals::cargo_of(rival, "clippy")?.args(["--", "-D", "warnings"]))?;
+    }
+    Ok(())
 }
 
 fn docs() -> Result<()> {

@@ -1,4 +1,4 @@
-//! The rivals of `cargo xtask bench inference`: a Python with their packages, one in Rust, and a model for all.
+//! The rivals of benches: a Python with their packages, some in Rust, and a model for all of `inference`.
 
 use std::{
     env::consts,
@@ -63,7 +63,7 @@ fn model(cache: &Cache, python: &Python, tweets: &Path) -> Result<PathBuf> {
 
 /// Builds the rival in Rust for this very processor.
 fn candle() -> Result<PathBuf> {
-    let mut build = of_candle("build")?;
+    let mut build = cargo_of("candle", "build")?;
     build
         .arg("--release")
         .env("RUSTFLAGS", "-C target-cpu=native");
@@ -71,12 +71,26 @@ fn candle() -> Result<PathBuf> {
     Ok(target()?.join("release/candle-rival"))
 }
 
-/// `cargo` with a command for the rival in Rust, which is a workspace of its own.
-pub(crate) fn of_candle(command: &str) -> Result<Command> {
+/// Builds the rival of `cargo xtask bench kafka` and tells the bench where it is.
+///
+/// # Errors
+/// It cannot be built.
+pub(crate) fn set_up_librdkafka(bench: &mut Command) -> Result<()> {
+    shell::tell_and_run(cargo_of("librdkafka", "build")?.arg("--release"))?;
+    let program = target()?.join("release/librdkafka-rival");
+    bench.env("HEARTBEAT_RIVALS_LIBRDKAFKA", program);
+    Ok(())
+}
+
+/// The rivals in Rust, each a workspace of its own in `benches`.
+pub(crate) const IN_RUST: [&str; 2] = ["candle", "librdkafka"];
+
+/// `cargo` with a command for one of the rivals in Rust.
+pub(crate) fn cargo_of(rival: &str, command: &str) -> Result<Command> {
     let mut cargo = shell::cargo();
     cargo
         .args([command, "--locked", "--manifest-path"])
-        .arg(root().join("benches/candle/Cargo.toml"))
+        .arg(root().join("benches").join(rival).join("Cargo.toml"))
         .arg("--target-dir")
         .arg(target()?);
     Ok(cargo)
