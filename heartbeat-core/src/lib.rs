@@ -6,6 +6,7 @@ mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod dead_letter;
+pub mod durations;
 mod error;
 #[cfg(feature = "jsonl")]
 mod jsonl;

@@ -102,6 +102,7 @@ impl Bus for KafkaBus {
         let records = self.shared.records(outputs).await?;
         if let Some(progress) = progress {
             // That of the positions must be there, too.
+            self.shared.require(&self.shared.positions).await?;
             let source = self.source(&progress.source)?;
             return source
                 .run(move |source| source.publish(records, &progress))
@@ -124,6 +125,7 @@ impl Bus for KafkaBus {
     }
 
     async fn position(&self, source: &str) -> Result<Option<Position>> {
+        self.shared.require(&self.shared.positions).await?;
         self.source(source)?.run(SourcePublisher::position).await
     }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::registry::RegistryConfig;
 
-/// Settings of a [`KafkaBus`](crate::KafkaBus). Durations are written with units up to hours: `500ms`, `10s`.
+/// Settings of a [`KafkaBus`](crate::KafkaBus). Durations are written with units: `500ms`, `10s`.
 ///
 /// The password is no setting: it is read from `HEARTBEAT_KAFKA_PASSWORD` or from a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,7 +148,7 @@ pub struct TopicsConfig {
     /// than there are, and at least 1.
     pub min_insync_replicas: Option<NonZeroU16>,
     /// How long messages are kept. Default: `7d`.
-    #[serde(with = "friendly")]
+    #[serde(with = "heartbeat_core::durations")]
     pub retention: Duration,
     /// The topic that holds how far sources have come: one partition, compacted. Default: `heartbeat-positions`.
     pub positions: String,

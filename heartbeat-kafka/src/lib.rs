@@ -24,4 +24,4 @@ mod worker;
 pub use bus::KafkaBus;
 pub use config::{KafkaConfig, Sasl, TopicsConfig};
 pub use registry::RegistryConfig;
-pub use topics::{Cleanup, Difference, TopicAdmin, TopicPlan, TopicState};
+pub use topics::{Cleanup, Difference, TopicAdmin, TopicPlan, TopicState, Verdict};

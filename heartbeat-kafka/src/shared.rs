@@ -175,6 +175,18 @@ impl Shared {
         Ok(found)
     }
 
+    /// Looks whether the topic is there, unless it was before.
+    ///
+    /// # Errors
+    /// As [`partitions`](Self::partitions).
+    pub(crate) async fn require(&self, topic: &Topic) -> Result<()> {
+        let is_known = lock(&self.known).contains(topic);
+        if !is_known {
+            self.partitions(topic).await?;
+        }
+        Ok(())
+    }
+
     /// What is to be published, as bytes; its topics are there.
     pub(crate) async fn records(&self, outputs: &[Output]) -> Result<Vec<Record>> {
         let mut topics: Vec<&Topic> = Vec::new();
@@ -183,9 +195,8 @@ impl Shared {
                 topics.push(topic);
             }
         }
-        topics.retain(|topic| !lock(&self.known).contains(*topic));
         for topic in topics {
-            self.partitions(topic).await?;
+            self.require(topic).await?;
         }
         Record::all(outputs, &self.registry).await
     }

@@ -9,12 +9,15 @@ use rdkafka::message::{
 };
 use rdkafka::producer::BaseRecord;
 
+use crate::positions;
 use crate::registry::{Parsed, Registry, VALUE_SCHEMA_ID, WriterSchema, frame, unframe};
 
 /// What is published: bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) topic: Topic,
+    /// `None`: that of its key.
+    partition: Option<i32>,
     key: Bytes,
     value: Option<Bytes>,
     headers: Headers,
@@ -25,6 +28,8 @@ impl Record {
     pub(crate) fn position(topic: Topic, source: &str, position: &str) -> Self {
         Self {
             topic,
+            // Where it is looked for, even if somebody gave the topic more of them.
+            partition: Some(positions::PARTITION),
             key: Bytes::copy_from_slice(source.as_bytes()),
             value: Some(Bytes::copy_from_slice(position.as_bytes())),
             headers: Headers::default(),
@@ -47,6 +52,7 @@ impl Record {
         };
         Self {
             topic: output.topic.clone(),
+            partition: None,
             key: key.clone(),
             value,
             headers: headers.clone(),
@@ -82,6 +88,9 @@ impl Record {
     /// For librdkafka, which copies it. `index` comes back with the delivery.
     pub(crate) fn to_send(&self, index: usize) -> BaseRecord<'_, [u8], [u8], usize> {
         let mut record = BaseRecord::with_opaque_to(self.topic.as_str(), index);
+        if let Some(partition) = self.partition {
+            record = record.partition(partition);
+        }
         // An empty key is none: such messages go to any partition.
         if !self.key.is_empty() {
             record = record.key(&self.key[..]);

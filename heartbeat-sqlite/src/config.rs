@@ -25,7 +25,7 @@ pub struct SqliteConfig {
     pub lease: Duration,
     /// How long messages are kept that every group of their topic has committed. What no group
     /// reads is kept for ever. Default: `7d`.
-    #[serde(with = "friendly")]
+    #[serde(with = "heartbeat_core::durations")]
     pub retention: Duration,
     /// What a written message survives. Default: `full`.
     pub synchronous: Synchronous,

@@ -9,14 +9,14 @@ use rdkafka::admin::{
 };
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use tokio::runtime::Handle;
 
 use crate::client::Told;
 use crate::config::KafkaConfig;
 use crate::error::explain;
 use crate::shared::Shared;
-use crate::topics::{Difference, TopicPlan, TopicState};
+use crate::topics::{TopicPlan, TopicState, Verdict};
 use crate::worker::Worker;
 
 /// Lists, makes and checks topics. Needs the brokers alone, not the schema registry.
@@ -56,36 +56,55 @@ impl TopicAdmin {
     /// # Errors
     /// [`ErrorKind::Unavailable`](heartbeat_core::ErrorKind::Unavailable) when the brokers do not answer.
     pub async fn list(&self) -> Result<Vec<TopicState>> {
-        self.run(|admin, runtime| Ok(admin.look(runtime)?.1)).await
+        self.run(|admin, runtime| {
+            let metadata = admin.metadata()?;
+            admin.states(runtime, &metadata, |name| !name.starts_with("__"))
+        })
+        .await
     }
 
     /// Makes the topics that are not there yet, and tells which those were.
     ///
     /// # Errors
-    /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when the brokers refuse one: it is named.
+    /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when one could not be used, or the
+    /// brokers refuse it: it is named. Others may have been made.
     pub async fn create(&self, plans: &[TopicPlan]) -> Result<Vec<Topic>> {
-        let plans = plans.to_vec();
-        self.run(move |admin, runtime| admin.create(runtime, &plans))
-            .await
+        self.make(plans, false).await
     }
 
-    /// How topics differ from their plans, in the order of these: `None` for one that is missing.
+    /// As [`create`](Self::create), brokers' refusals included, but nothing is made.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn dry_run(&self, plans: &[TopicPlan]) -> Result<Vec<Topic>> {
+        self.make(plans, true).await
+    }
+
+    /// What there is of the topics that are planned, in the order of the plans.
     ///
     /// # Errors
     /// As [`list`](Self::list).
-    pub async fn verify(&self, plans: &[TopicPlan]) -> Result<Vec<Option<Vec<Difference>>>> {
+    pub async fn verify(&self, plans: &[TopicPlan]) -> Result<Vec<Verdict>> {
         let plans = plans.to_vec();
         self.run(move |admin, runtime| {
-            let (brokers, states) = admin.look(runtime)?;
-            let verdict = |plan: &TopicPlan| {
-                let state = states
-                    .iter()
-                    .find(|state| state.topic == plan.topic.as_str())?;
-                Some(plan.differences(state, brokers))
+            let metadata = admin.metadata()?;
+            let brokers = metadata.brokers().len();
+            let planned: Vec<_> = plans.iter().map(|plan| plan.on(brokers)).collect();
+            let is_planned = |name: &str| planned.iter().any(|it| it.topic == name);
+            let found = admin.states(runtime, &metadata, is_planned)?;
+            let verdict = |planned: TopicState| {
+                let found = found.iter().find(|it| it.topic == planned.topic);
+                Verdict::new(planned, found.cloned())
             };
-            Ok(plans.iter().map(verdict).collect())
+            Ok(planned.into_iter().map(verdict).collect())
         })
         .await
+    }
+
+    async fn make(&self, plans: &[TopicPlan], dry: bool) -> Result<Vec<Topic>> {
+        let plans = plans.to_vec();
+        self.run(move |admin, runtime| admin.create(runtime, &plans, dry))
+            .await
     }
 
     async fn run<R: Send + 'static>(
@@ -112,26 +131,18 @@ impl Admin {
             .map_err(explain)
     }
 
-    /// How many brokers there are, and all topics.
-    fn look(&self, runtime: &Handle) -> Result<(usize, Vec<TopicState>)> {
-        let metadata = self.metadata()?;
+    /// The topics whose names are `wanted`, in the order of these.
+    fn states(
+        &self,
+        runtime: &Handle,
+        metadata: &Metadata,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<TopicState>> {
         let mut states: Vec<TopicState> = metadata
             .topics()
             .iter()
-            .filter(|topic| topic.error().is_none() && !topic.name().starts_with("__"))
-            .map(|topic| TopicState {
-                topic: topic.name().to_owned(),
-                partitions: topic.partitions().len(),
-                replication: topic
-                    .partitions()
-                    .iter()
-                    .map(|partition| partition.replicas().len())
-                    .min()
-                    .unwrap_or(0),
-                min_insync_replicas: None,
-                cleanup_policy: None,
-                retention_ms: None,
-            })
+            .filter(|topic| topic.error().is_none() && wanted(topic.name()))
+            .map(state)
             .collect();
         states.sort_by(|a, b| a.topic.cmp(&b.topic));
         let names: Vec<String> = states.iter().map(|state| state.topic.clone()).collect();
@@ -139,38 +150,47 @@ impl Admin {
             .iter()
             .map(|name| ResourceSpecifier::Topic(name))
             .collect();
-        if !asked.is_empty() {
-            let told = self.client.describe_configs(&asked, &self.options());
-            let told = runtime.block_on(told).map_err(explain)?;
-            for (state, settings) in states.iter_mut().zip(told) {
-                // Who may not read settings may still see the rest.
-                if let Ok(settings) = settings {
-                    let value = |name| setting(&settings, name);
-                    state.min_insync_replicas = value("min.insync.replicas");
-                    state.cleanup_policy = value("cleanup.policy");
-                    state.retention_ms = value("retention.ms");
-                }
+        if asked.is_empty() {
+            return Ok(states);
+        }
+        let told = self.client.describe_configs(&asked, &self.options());
+        let told = runtime.block_on(told).map_err(explain)?;
+        for (state, settings) in states.iter_mut().zip(told) {
+            // Who may not read settings may still see the rest.
+            if let Ok(settings) = settings {
+                let value = |name| setting(&settings, name);
+                state.min_insync_replicas =
+                    value("min.insync.replicas").and_then(|it| it.parse().ok());
+                state.cleanup_policy = value("cleanup.policy").map(str::to_owned);
+                state.retention_ms = value("retention.ms").and_then(|it| it.parse().ok());
             }
         }
-        Ok((metadata.brokers().len(), states))
+        Ok(states)
     }
 
-    fn create(&self, runtime: &Handle, plans: &[TopicPlan]) -> Result<Vec<Topic>> {
+    fn create(&self, runtime: &Handle, plans: &[TopicPlan], dry: bool) -> Result<Vec<Topic>> {
         let brokers = self.metadata()?.brokers().len();
-        let settings: Vec<_> = plans.iter().map(|plan| plan.settings(brokers)).collect();
-        let new = plans.iter().zip(&settings).map(|(plan, settings)| {
-            let (replication, _) = plan.replicas(brokers);
+        let mut planned = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let state = plan.on(brokers);
+            plan.check(&state)?;
+            let settings = plan.settings(&state);
+            planned.push((state, settings));
+        }
+        let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        let new = planned.iter().map(|(state, settings)| {
             let topic = NewTopic::new(
-                plan.topic.as_str(),
-                plan.partitions.get().into(),
-                TopicReplication::Fixed(replication.into()),
+                &state.topic,
+                count(state.partitions),
+                TopicReplication::Fixed(count(state.replication)),
             );
             settings
                 .iter()
                 .fold(topic, |topic, (name, value)| topic.set(name, value))
         });
         let new: Vec<NewTopic<'_>> = new.collect();
-        let told = self.client.create_topics(&new, &self.options());
+        let options = self.options().validate_only(dry);
+        let told = self.client.create_topics(&new, &options);
         let told = runtime.block_on(told).map_err(explain)?;
         let mut created = Vec::new();
         for (plan, told) in plans.iter().zip(told) {
@@ -190,6 +210,19 @@ fn refused(code: RDKafkaErrorCode) -> Error {
     explain(KafkaError::AdminOp(code))
 }
 
-fn setting(settings: &ConfigResource, name: &str) -> Option<String> {
-    settings.get(name)?.value.clone()
+fn state(topic: &MetadataTopic) -> TopicState {
+    let partitions = topic.partitions();
+    let replicas = partitions.iter().map(|it| it.replicas().len());
+    TopicState {
+        topic: topic.name().to_owned(),
+        partitions: partitions.len(),
+        replication: replicas.min().unwrap_or(0),
+        min_insync_replicas: None,
+        cleanup_policy: None,
+        retention_ms: None,
+    }
+}
+
+fn setting<'s>(settings: &'s ConfigResource, name: &str) -> Option<&'s str> {
+    settings.get(name)?.value.as_deref()
 }

@@ -2,6 +2,8 @@
 
 mod admin;
 mod plan;
+mod verdict;
 
 pub use admin::TopicAdmin;
-pub use plan::{Cleanup, Difference, TopicPlan, TopicState};
+pub use plan::{Cleanup, TopicPlan};
+pub use verdict::{Difference, TopicState, Verdict};

@@ -1,13 +1,12 @@
-//! What a topic is to be, what it is, and how the two differ.
+//! What a topic is to be.
 
-use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use heartbeat_core::Topic;
-use serde::Serialize;
+use heartbeat_core::{Error, Result, Topic, Topics};
 
 use crate::config::TopicsConfig;
+use crate::topics::TopicState;
 
 /// What a topic is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +38,7 @@ impl TopicPlan {
     ///
     /// # Errors
     /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when the name of the last cannot be one.
-    pub fn of_topics(
-        config: &TopicsConfig,
-        topics: &heartbeat_core::Topics,
-    ) -> heartbeat_core::Result<Vec<Self>> {
+    pub fn of_topics(config: &TopicsConfig, topics: &Topics) -> Result<Vec<Self>> {
         let mut plans = Vec::new();
         for topic in [&topics.ingest, &topics.sentiment] {
             plans.push(Self::new(config, topic));
@@ -72,7 +68,7 @@ impl TopicPlan {
     ///
     /// # Errors
     /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when its name cannot be one.
-    pub fn of_positions(config: &TopicsConfig) -> heartbeat_core::Result<Self> {
+    pub fn of_positions(config: &TopicsConfig) -> Result<Self> {
         Ok(Self {
             partitions: NonZeroU16::MIN,
             cleanup: Cleanup::Compact,
@@ -80,128 +76,69 @@ impl TopicPlan {
         })
     }
 
-    /// With what is left open decided for a cluster of so many brokers.
-    pub(super) fn replicas(&self, brokers: usize) -> (u16, u16) {
+    /// What it comes to on a cluster of so many brokers.
+    pub(super) fn on(&self, brokers: usize) -> TopicState {
         let brokers = u16::try_from(brokers).unwrap_or(u16::MAX).max(1);
         let replication = self.replication.map_or(brokers.min(3), NonZeroU16::get);
         let all_but_one = replication.saturating_sub(1).max(1);
-        let insync = self
-            .min_insync_replicas
-            .map_or(all_but_one, NonZeroU16::get);
-        (replication, insync)
+        let insync = self.min_insync_replicas;
+        let (policy, retention) = match self.cleanup {
+            Cleanup::Delete(retention) => {
+                let millis = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+                ("delete", Some(millis))
+            }
+            Cleanup::Compact => ("compact", None),
+        };
+        TopicState {
+            topic: self.topic.to_string(),
+            partitions: self.partitions.get().into(),
+            replication: replication.into(),
+            min_insync_replicas: Some(insync.map_or(all_but_one, NonZeroU16::get).into()),
+            cleanup_policy: Some(policy.to_owned()),
+            retention_ms: retention,
+        }
     }
 
-    /// The topic's settings, as Kafka names them.
-    pub(super) fn settings(&self, brokers: usize) -> Vec<(&'static str, String)> {
-        let (_, insync) = self.replicas(brokers);
-        let mut settings = vec![("min.insync.replicas", insync.to_string())];
-        match self.cleanup {
-            Cleanup::Delete(retention) => {
-                settings.push(("cleanup.policy", "delete".to_owned()));
-                settings.push(("retention.ms", retention.as_millis().to_string()));
-            }
-            Cleanup::Compact => {
-                settings.push(("cleanup.policy", "compact".to_owned()));
-                // One record for each batch of a source: without these, a day of them is read at each start.
-                settings.push(("segment.ms", "600000".to_owned()));
-                settings.push(("segment.bytes", "1048576".to_owned()));
-                settings.push(("min.cleanable.dirty.ratio", "0.1".to_owned()));
-            }
+    /// Whether it can work: the brokers take a topic, too, that nobody could write to.
+    pub(super) fn check(&self, planned: &TopicState) -> Result<()> {
+        let insync = planned.min_insync_replicas.unwrap_or(0);
+        if insync > planned.replication {
+            return Err(Error::misconfigured(
+                "more replicas are to be in sync than there are to be",
+            )
+            .with("topic", &self.topic)
+            .with("min_insync_replicas", insync)
+            .with("replication", planned.replication)
+            .hint("Let `min_insync_replicas` be at most `replication`."));
+        }
+        if planned.retention_ms == Some(0) {
+            return Err(Error::misconfigured("messages are to be kept for no time")
+                .with("topic", &self.topic)
+                .hint("Let `retention` be longer than the stages may stand still."));
+        }
+        Ok(())
+    }
+
+    /// The settings of the topic that is planned, as Kafka names them.
+    pub(super) fn settings(&self, planned: &TopicState) -> Vec<(&'static str, String)> {
+        let mut settings = Vec::new();
+        let mut set = |name, value: String| settings.push((name, value));
+        if let Some(insync) = planned.min_insync_replicas {
+            set("min.insync.replicas", insync.to_string());
+        }
+        if let Some(policy) = &planned.cleanup_policy {
+            set("cleanup.policy", policy.clone());
+        }
+        if let Some(retention) = planned.retention_ms {
+            set("retention.ms", retention.to_string());
+        }
+        if self.cleanup == Cleanup::Compact {
+            // One record for each batch of a source: without these, a day of them is read at each start.
+            set("segment.ms", "600000".to_owned());
+            set("segment.bytes", "1048576".to_owned());
+            set("min.cleanable.dirty.ratio", "0.1".to_owned());
         }
         settings
-    }
-
-    /// How a topic that is there differs from this.
-    pub(super) fn differences(&self, state: &TopicState, brokers: usize) -> Vec<Difference> {
-        let mut differences = Vec::new();
-        let mut differs = |what: &'static str, is: String, wanted: String| {
-            differences.push(Difference { what, is, wanted });
-        };
-        let partitions = usize::from(self.partitions.get());
-        if state.partitions != partitions {
-            differs(
-                "partitions",
-                state.partitions.to_string(),
-                partitions.to_string(),
-            );
-        }
-        let (replication, insync) = self.replicas(brokers);
-        // More than asked for harms nobody.
-        if state.replication < usize::from(replication) {
-            differs(
-                "replication",
-                state.replication.to_string(),
-                replication.to_string(),
-            );
-        }
-        let number = |text: &Option<String>| text.as_deref().and_then(|it| it.parse::<i64>().ok());
-        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-        if number(&state.min_insync_replicas) != Some(insync.into()) {
-            differs(
-                "min.insync.replicas",
-                text(&state.min_insync_replicas),
-                insync.to_string(),
-            );
-        }
-        let policy = match self.cleanup {
-            Cleanup::Delete(_) => "delete",
-            Cleanup::Compact => "compact",
-        };
-        if state.cleanup_policy.as_deref() != Some(policy) {
-            differs(
-                "cleanup.policy",
-                text(&state.cleanup_policy),
-                policy.to_owned(),
-            );
-        }
-        if let Cleanup::Delete(retention) = self.cleanup {
-            let wanted = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
-            // -1: for ever.
-            let kept = number(&state.retention_ms).filter(|kept| *kept == -1 || *kept >= wanted);
-            if kept.is_none() {
-                differs(
-                    "retention.ms",
-                    text(&state.retention_ms),
-                    wanted.to_string(),
-                );
-            }
-        }
-        differences
-    }
-}
-
-/// What a topic is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TopicState {
-    /// Its name.
-    pub topic: String,
-    /// How many partitions it has.
-    pub partitions: usize,
-    /// How many brokers hold each message: the fewest of any partition.
-    pub replication: usize,
-    /// Its `min.insync.replicas`; `None` when this user may not know.
-    pub min_insync_replicas: Option<String>,
-    /// Its `cleanup.policy`.
-    pub cleanup_policy: Option<String>,
-    /// Its `retention.ms`; -1 is for ever.
-    pub retention_ms: Option<String>,
-}
-
-/// One way in which a topic is not as planned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// Which property.
-    pub what: &'static str,
-    /// What it is.
-    pub is: String,
-    /// What it should be.
-    pub wanted: String,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, is, wanted } = self;
-        write!(f, "{what} is {is}, not {wanted}")
     }
 }
 
@@ -209,59 +146,55 @@ impl fmt::Display for Difference {
 mod tests {
     use super::*;
 
-    fn plan() -> TopicPlan {
-        TopicPlan::new(&TopicsConfig::default(), &Topic::new("ingest").unwrap())
-    }
-
-    fn as_planned() -> TopicState {
-        TopicState {
-            topic: "ingest".to_owned(),
-            partitions: 6,
-            replication: 3,
-            min_insync_replicas: Some("2".to_owned()),
-            cleanup_policy: Some("delete".to_owned()),
-            retention_ms: Some("604800000".to_owned()),
-        }
+    fn plan(config: &TopicsConfig) -> TopicPlan {
+        TopicPlan::new(config, &Topic::new("ingest").unwrap())
     }
 
     #[test]
     fn three_brokers_hold_a_message_or_as_many_as_there_are() {
-        assert_eq!(plan().replicas(5), (3, 2));
-        assert_eq!(plan().replicas(2), (2, 1));
-        assert_eq!(plan().replicas(1), (1, 1));
+        for (brokers, replication, insync) in [(5, 3, 2), (2, 2, 1), (1, 1, 1)] {
+            let planned = plan(&TopicsConfig::default()).on(brokers);
+            assert_eq!(planned.replication, replication);
+            assert_eq!(planned.min_insync_replicas, Some(insync));
+        }
     }
 
     #[test]
-    fn each_difference_is_told() {
-        assert_eq!(plan().differences(&as_planned(), 3), []);
-        let longer = TopicState {
-            retention_ms: Some("-1".to_owned()),
-            replication: 4,
-            ..as_planned()
-        };
-        assert_eq!(plan().differences(&longer, 3), []);
-        let wrong = TopicState {
-            partitions: 1,
-            replication: 1,
-            min_insync_replicas: None,
-            cleanup_policy: Some("compact".to_owned()),
-            retention_ms: Some("1000".to_owned()),
-            ..as_planned()
-        };
-        let told: Vec<_> = plan()
-            .differences(&wrong, 3)
+    fn each_topic_has_one_of_dead_letters_and_the_last_holds_positions() {
+        let plans = TopicPlan::of_topics(&TopicsConfig::default(), &Topics::default()).unwrap();
+        let told: Vec<_> = plans
             .iter()
-            .map(|it| it.what)
+            .map(|plan| (plan.topic.as_str(), plan.partitions.get()))
             .collect();
         assert_eq!(
             told,
             [
-                "partitions",
-                "replication",
-                "min.insync.replicas",
-                "cleanup.policy",
-                "retention.ms"
+                ("ingest", 6),
+                ("ingest.dead", 1),
+                ("sentiment", 6),
+                ("sentiment.dead", 1),
+                ("heartbeat-positions", 1)
             ]
         );
+        assert_eq!(plans[4].cleanup, Cleanup::Compact);
+    }
+
+    #[test]
+    fn a_topic_that_could_not_be_used_is_refused() {
+        let greedy = TopicsConfig {
+            min_insync_replicas: NonZeroU16::new(2),
+            ..TopicsConfig::default()
+        };
+        let hasty = TopicsConfig {
+            retention: Duration::ZERO,
+            ..TopicsConfig::default()
+        };
+        for config in [greedy, hasty] {
+            let plan = plan(&config);
+            let error = plan.check(&plan.on(1)).unwrap_err();
+            assert_eq!(error.kind(), heartbeat_core::ErrorKind::Misconfigured);
+        }
+        let plan = plan(&TopicsConfig::default());
+        plan.check(&plan.on(1)).unwrap();
     }
 }

@@ -7,8 +7,7 @@ use clap::{Args, ValueEnum};
 #[cfg(feature = "kafka")]
 use heartbeat::config::BusConfig;
 use heartbeat::config::{Config, SourceConfig};
-use heartbeat_core::{Error, Result};
-use jiff::fmt::friendly::SpanParser;
+use heartbeat_core::{Error, Result, durations};
 
 #[cfg(feature = "torch")]
 use crate::cli::roberta::RobertaArgs;
@@ -248,9 +247,7 @@ impl PipelineArgs {
     }
 }
 
-/// A duration as people write it: `500ms`, `10s`, `1 minute`.
+/// A duration as people write it: `500ms`, `10s`, `7 days`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    SpanParser::new()
-        .parse_unsigned_duration(text)
-        .map_err(|error| format!("{error}. Write it as in `500ms`, `10s` or `1m`"))
+    durations::parse(text).map_err(|error| error.report())
 }

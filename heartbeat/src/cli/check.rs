@@ -14,6 +14,8 @@ use serde::Serialize;
 use crate::cli::args::PipelineArgs;
 use crate::cli::context::Context;
 use crate::cli::out::Out;
+#[cfg(feature = "kafka")]
+use crate::cli::topics;
 use crate::cli::work;
 
 /// Check the config and reach every backend
@@ -132,7 +134,14 @@ async fn backends(config: &Config, context: &Context, report: &mut Report) -> Re
 
     let bus = config.bus()?;
     let found = in_time(check_bus(bus.clone(), config)).await;
-    report.add(&Finding::new("bus", bus, found))?;
+    report.add(&Finding::new("bus", &bus, found))?;
+    #[cfg(feature = "kafka")]
+    if let BusConfig::Kafka(kafka) = bus {
+        let topics = config.stages.topics()?;
+        let what = format!("{}, {}", topics.ingest, topics.sentiment);
+        let found = in_time(topics::check(*kafka, &config.stages)).await;
+        report.add(&Finding::new("topics", what, found))?;
+    }
 
     let analyzer = config.analyzer()?;
     // Without a limit: a model may have to be fetched, and the server's silence has a limit of its own.

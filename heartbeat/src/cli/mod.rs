@@ -22,6 +22,8 @@ mod score;
 mod signals;
 mod stage;
 mod status;
+#[cfg(feature = "kafka")]
+mod topics;
 mod work;
 
 use std::io::Write;
@@ -73,6 +75,8 @@ enum Command {
     Eval(eval::EvalArgs),
     Dump(dump::DumpArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
+    #[cfg(feature = "kafka")]
+    Topics(topics::TopicsArgs),
     Check(check::CheckArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -100,6 +104,8 @@ impl Command {
             Self::Eval(args) => eval::run(&args, context).await,
             Self::Dump(args) => dump::run(&args, context).await,
             Self::DeadLetters(args) => dead_letters::run(&args, context).await,
+            #[cfg(feature = "kafka")]
+            Self::Topics(args) => topics::run(&args, context).await,
             Self::Check(args) => check::run(&args, context).await,
             Self::Completions(args) => completions::run(&args),
         }
