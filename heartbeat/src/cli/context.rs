@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use heartbeat::backend;
 use heartbeat::config::{AnalyzerConfig, BusConfig, Config, StoreConfig};
-use heartbeat_core::{Analyzer, Bus, Error, Result, Store};
+use heartbeat_core::{Analyzer, Error, Result, Store};
 use indicatif::MultiProgress;
 
 use crate::cli::args::{AnalyzerArgs, BusArgs, GlobalArgs, LogFormat, StoreArgs};
@@ -79,8 +79,8 @@ impl Context {
         Ok((backend::open_analyzer(config).await?, None))
     }
 
-    /// Opens the bus that config and flag choose, to look at what is there.
-    pub(crate) async fn bus(&self, args: &BusArgs) -> Result<Arc<dyn Bus>> {
+    /// The bus that config and flags choose, to look at what is there.
+    pub(crate) fn bus(&self, args: &BusArgs) -> Result<BusConfig> {
         let mut config = self.config()?;
         args.apply(&mut config)?;
         let mut bus = lasting_bus(config.bus()?)?;
@@ -88,7 +88,7 @@ impl Context {
         if let BusConfig::Sqlite(sqlite) = &mut bus {
             sqlite.create = false;
         }
-        backend::open_bus(bus).await
+        Ok(bus)
     }
 
     /// Opens the store that config and flag choose, to look at what is there.

@@ -17,7 +17,7 @@ use heartbeat_core::{Error, PostParser, Result, Stage, Topic};
 use crate::cli::args::BusArgs;
 use crate::cli::context::Context;
 use crate::cli::dead_letters::letter::Place;
-use crate::cli::dead_letters::read::scan;
+use crate::cli::dead_letters::read::{open, scan};
 use crate::cli::dead_letters::replay::{Fate, Replay, Selection, Tally};
 use crate::cli::dead_letters::view::{JsonLetter, full, head, row};
 use crate::cli::escape::printable;
@@ -141,7 +141,7 @@ impl PlaceArgs {
 impl ListArgs {
     async fn run(&self, context: &Context) -> Result<ExitCode> {
         let topics = self.place.topics(&context.config()?)?;
-        let bus = context.bus(&self.place.bus).await?;
+        let bus = open(context.bus(&self.place.bus)?, &topics).await?;
         let mut out = Out::new();
         let width = is_terminal()
             .then(terminal_size::terminal_size)
@@ -174,7 +174,8 @@ impl ListArgs {
 
 impl ShowArgs {
     async fn run(&self, context: &Context) -> Result<ExitCode> {
-        let bus = context.bus(&self.bus).await?;
+        let topics = std::slice::from_ref(&self.id.topic);
+        let bus = open(context.bus(&self.bus)?, topics).await?;
         let mut found = None;
         scan(bus.as_ref(), &self.id.topic, |message| {
             if Place::of(message) != self.id {
@@ -212,7 +213,7 @@ impl ReplayArgs {
             topics = named.into_iter().collect();
         }
         let replay = Replay { selection, parser };
-        let bus = context.bus(&self.place.bus).await?;
+        let bus = open(context.bus(&self.place.bus)?, &topics).await?;
 
         // First a look at all of them, so that nothing is begun that cannot be done.
         let mut out = Out::new();

@@ -14,7 +14,7 @@ use heartbeat_core::{Error, Result};
 use crate::cli::args::{BusArgs, duration};
 use crate::cli::context::Context;
 use crate::cli::out::Out;
-use crate::cli::topics::view::{JsonTopic, JsonVerdict, Table, difference, made, verdict};
+use crate::cli::topics::view::{JsonTopic, JsonVerdict, Table, made, verdict};
 
 /// List, create and check the topics on Kafka
 ///
@@ -239,27 +239,21 @@ pub(crate) async fn check(kafka: KafkaConfig, stages: &StagesConfig) -> Result<S
     if !missing.is_empty() {
         return Err(self::missing(&missing.join(", ")));
     }
-    let differ = verdicts.iter().flat_map(|verdict| {
-        let name = &verdict.planned.topic;
-        verdict
-            .differences
-            .iter()
-            .map(move |it| format!("{name}: {}", difference(it)))
-    });
-    let differ: Vec<String> = differ.collect();
+    let differ = verdicts.iter().filter(|verdict| !verdict.is_good());
+    let differ: Vec<&str> = differ.map(|it| it.planned.topic.as_str()).collect();
     Ok(if differ.is_empty() {
         "are there and as planned".to_owned()
     } else {
         format!(
-            "are there, but not as planned ({}); `heartbeat topics verify` tells what to do",
-            differ.join("; ")
+            "are there, but not as planned: {}. `heartbeat topics verify` tells how they differ",
+            differ.join(", ")
         )
     })
 }
 
-/// The error of topics that must be there.
-pub(crate) fn missing(topics: &str) -> Error {
-    Error::misconfigured("a topic is missing")
-        .with("topic", topics)
+/// The error of a topic, or several, that must be there.
+pub(crate) fn missing(topic: &str) -> Error {
+    Error::misconfigured("the topic is missing")
+        .with("topic", topic)
         .hint("Run `heartbeat topics create`, or let who runs the brokers create it.")
 }

@@ -164,10 +164,13 @@ impl Replay {
     async fn pass(&self, reader: &mut Reader<'_>, ends: Ends, tally: &mut Tally) -> Result<()> {
         let mut ahead = ends.clone();
         while !ahead.is_empty() {
-            let Batch {
+            let Some(Batch {
                 messages,
                 checkpoint,
-            } = reader.next().await?;
+            }) = reader.next(|_| false).await?
+            else {
+                break;
+            };
             let mut work = Work::default();
             for message in messages {
                 let before = |end: &i64| message.offset < *end;

@@ -138,7 +138,7 @@ pub(super) fn verdict(verdict: &Verdict) -> String {
 }
 
 /// A difference in words, durations as people write them.
-pub(super) fn difference(difference: &Difference) -> String {
+fn difference(difference: &Difference) -> String {
     let worded = |text: &str| match text.parse() {
         Ok(millis) if difference.what == "retention.ms" => retention(millis),
         _ => printable(text).into_owned(),
