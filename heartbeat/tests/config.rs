@@ -75,7 +75,7 @@ fn what_is_wrong_is_told_with_its_line_and_what_was_meant() {
         ("sources = 3", 1, "Did you mean `source`?"),
         ("[bus]\nkind = 'sqlit'", 2, "Did you mean `sqlite`?"),
         ("[bus]\nkind = 'memroy'", 2, "Did you mean `memory`?"),
-        ("[bus]\nkind = 'kafka'", 2, "There are `sqlite`, `memory`."),
+        ("[bus]\nkind = 'nats'", 2, "There are `sqlite`, `memory`"),
         ("[bus]\nkind = 7", 2, "a `kind` is a text in quotes"),
         ("[bus]\npth = 'x'", 2, "unknown field `pth`"),
         ("[bus]\n\n\npth = 'x'", 4, "Did you mean `path`?"),
@@ -169,7 +169,7 @@ fn what_is_no_address_changes_nothing() {
     config.set_bus("memory").unwrap();
     for (address, told) in [
         ("sqlit:x", "Did you mean `sqlite`?"),
-        ("kafka:localhost:9092", "no bus of the kind `kafka`"),
+        ("nats:localhost:4222", "no bus of the kind `nats`"),
         ("sqlite:", "does not end at its colon"),
         ("memory:x", "`memory` takes nothing behind a colon"),
         ("", "no bus of the kind ``"),
@@ -177,6 +177,70 @@ fn what_is_no_address_changes_nothing() {
         let report = config.set_bus(address).unwrap_err().report();
         assert!(report.contains(told), "{address}: {report}");
         assert_eq!(config.bus().unwrap().to_string(), "memory", "{address}");
+    }
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn brokers_are_named_by_their_address_or_in_the_file() {
+    use heartbeat::kafka::Sasl;
+
+    let file = "[bus]\nkind = 'kafka'\nbrokers = 'a:1'\nregistry = 'http://r:8081'\nsasl = 'plain'\n\
+                [bus.topics]\npartitions = 3\nretention = '30 days'\n[bus.properties]\n'linger.ms' = '5'";
+    let mut config = Config::parse(file).unwrap();
+    assert_eq!(config.bus().unwrap().to_string(), "kafka:a:1");
+    for address in ["kafka:b:1,c:2", "kafka:[::1]:9092"] {
+        config.set_bus(address).unwrap();
+        assert_eq!(config.bus().unwrap().to_string(), address);
+    }
+    let BusConfig::Kafka(kafka) = config.bus().unwrap() else {
+        panic!("another kind");
+    };
+    // What an address does not name stays.
+    assert_eq!(
+        (&*kafka.registry.url, kafka.sasl),
+        ("http://r:8081", Sasl::Plain)
+    );
+    assert_eq!(kafka.topics.partitions.get(), 3);
+    assert_eq!(kafka.topics.retention, Duration::from_hours(30 * 24));
+    assert_eq!(kafka.properties["linger.ms"], "5");
+
+    config.set_bus("memory").unwrap();
+    config.set_bus("kafka").unwrap();
+    assert_eq!(config.bus().unwrap().to_string(), "kafka:localhost:9092");
+
+    for (field, told) in [
+        ("broker = 'a:1'", "Did you mean `brokers`?"),
+        ("password = 'x'", "unknown field `password`"),
+        (
+            "sasl = 'kerberos'",
+            "`plain`, `scram-sha-256`, `scram-sha-512`",
+        ),
+        ("session_timeout = 'soon'", "field session_timeout"),
+        ("topics.partitions = 0", "field topics.partitions"),
+        ("topics.partition = 3", "Did you mean `partitions`?"),
+        ("topics.retention = '1 month'", "field topics.retention"),
+        ("registry.uri = 'x'", "Did you mean `url`?"),
+        ("registry = 8081", "a URL in quotes, or a table"),
+    ] {
+        let text = format!("[bus]\nkind = 'kafka'\n{field}");
+        let report = Config::parse(&text).unwrap_err().report();
+        assert!(report.contains(told), "{report}");
+        assert!(report.contains("line 3)"), "{report}");
+    }
+}
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn a_build_without_kafka_says_how_to_get_one_that_has_it() {
+    let mut config = Config::default();
+    for error in [
+        config.set_bus("kafka:localhost:9092").unwrap_err(),
+        Config::parse("[bus]\nkind = 'kafka'").unwrap_err(),
+    ] {
+        let report = error.report();
+        assert!(report.contains("`--features kafka`"), "{report}");
+        assert!(report.contains("`cargo xtask build`"), "{report}");
     }
 }
 
