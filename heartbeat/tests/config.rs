@@ -230,6 +230,21 @@ fn brokers_are_named_by_their_address_or_in_the_file() {
     }
 }
 
+#[cfg(feature = "kafka")]
+#[test]
+fn the_config_that_is_deployed_is_right() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/heartbeat.toml");
+    let config = Config::read(&file).unwrap();
+    config.source().unwrap();
+    assert_eq!(config.bus().unwrap().to_string(), "kafka:kafka:19092");
+    assert!(matches!(config.bus().unwrap(), BusConfig::Kafka(kafka) if kafka.tls == Some(false)));
+    assert_eq!(
+        config.store().unwrap().to_string(),
+        "sqlite:/data/heartbeat.db"
+    );
+    config.stages.options(Stage::Analyze).unwrap();
+}
+
 #[cfg(not(feature = "kafka"))]
 #[test]
 fn a_build_without_kafka_says_how_to_get_one_that_has_it() {
