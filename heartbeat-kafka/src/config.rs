@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::registry::RegistryConfig;
 
-/// Settings of a [`KafkaBus`](crate::KafkaBus). Durations are written with units: `500ms`, `10s`.
+/// Settings of a [`KafkaBus`](crate::KafkaBus). Durations are written with units: `500ms`, `10s`; a retention may have days.
 ///
 /// The password is no setting: it is read from `HEARTBEAT_KAFKA_PASSWORD` or from a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use heartbeat_core::{Error, Result};
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
 use serde::{Deserialize, Serialize};
 
-/// Settings of a [`SqliteBus`](crate::SqliteBus). Durations are written with units up to hours:
-/// `500ms`, `3s`, `1h 30m`.
+/// Settings of a [`SqliteBus`](crate::SqliteBus). Durations are written with units:
+/// `500ms`, `3s`, `1h 30m`; a retention may have days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SqliteConfig {
@@ -99,7 +99,8 @@ mod tests {
         assert_eq!(empty, SqliteConfig::default());
 
         let some: SqliteConfig =
-            toml::from_str("lease = '500ms'\nretention = '48h'\nsynchronous = 'normal'").unwrap();
+            toml::from_str("lease = '500ms'\nretention = '2 days'\nsynchronous = 'normal'")
+                .unwrap();
         assert_eq!(some.lease, Duration::from_millis(500));
         assert_eq!(some.retention, Duration::from_hours(48));
         assert_eq!(some.synchronous, Synchronous::Normal);

@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn anothers_words_are_on_one_line_and_not_too_long() {
+    fn words_of_another_are_on_one_line_and_not_too_long() {
         assert_eq!(shown(" a\n\u{1b}[31mü \"b\" "), "a\\n\\u{1b}[31mü \"b\"");
         let long = shown(&"é".repeat(5000));
         assert_eq!(long.chars().count(), LONGEST_WORDS + 1);
