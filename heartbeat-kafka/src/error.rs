@@ -24,7 +24,7 @@ pub(crate) fn explain(error: KafkaError) -> Error {
 /// The broker's or the library's code of an error, when it has one.
 pub(crate) fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     match error {
-        KafkaError::Transaction(error) => Some(error.code()),
+        KafkaError::AdminOp(code) => Some(*code),
         error => error.rdkafka_error_code(),
     }
 }
@@ -197,6 +197,7 @@ mod tests {
             (Code::CoordinatorNotAvailable, Unavailable),
             (Code::NotEnoughReplicas, Unavailable),
         ] {
+            assert_eq!(explain(KafkaError::AdminOp(code)).kind(), kind);
             let error = explain(KafkaError::Global(code));
             assert_eq!(error.kind(), kind, "{code:?}: {error:?}");
             if kind == Misconfigured {

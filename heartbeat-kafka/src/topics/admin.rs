@@ -207,7 +207,16 @@ impl Admin {
 }
 
 fn refused(code: RDKafkaErrorCode) -> Error {
-    explain(KafkaError::AdminOp(code))
+    use RDKafkaErrorCode::{ClusterAuthorizationFailed, TopicAuthorizationFailed};
+    let cause = KafkaError::AdminOp(code);
+    match code {
+        ClusterAuthorizationFailed | TopicAuthorizationFailed => {
+            Error::misconfigured("this user may not create the topic")
+                .caused_by(cause)
+                .hint("Let who runs the brokers allow it (Create), or let them create it: `heartbeat topics verify` says then whether it is as planned.")
+        }
+        _ => explain(cause),
+    }
 }
 
 fn state(topic: &MetadataTopic) -> TopicState {

@@ -83,6 +83,10 @@ impl Context {
     pub(crate) fn bus(&self, args: &BusArgs) -> Result<BusConfig> {
         let mut config = self.config()?;
         args.apply(&mut config)?;
+        #[cfg_attr(
+            not(feature = "sqlite"),
+            expect(unused_mut, reason = "only SQLite's is changed")
+        )]
         let mut bus = lasting_bus(config.bus()?)?;
         #[cfg(feature = "sqlite")]
         if let BusConfig::Sqlite(sqlite) = &mut bus {
@@ -95,6 +99,10 @@ impl Context {
     pub(crate) async fn store(&self, args: &StoreArgs) -> Result<Arc<dyn Store>> {
         let mut config = self.config()?;
         args.apply(&mut config)?;
+        #[cfg_attr(
+            not(feature = "sqlite"),
+            expect(unused_mut, reason = "only SQLite's is changed")
+        )]
         let mut store = lasting_store(config.store()?)?;
         #[cfg(feature = "sqlite")]
         if let StoreConfig::Sqlite(sqlite) = &mut store {
