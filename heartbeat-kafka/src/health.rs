@@ -54,7 +54,8 @@ impl Health {
             RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL
         ) {
             troubles.refusal = Some(trouble);
-        } else {
+        } else if code != RDKafkaErrorCode::AllBrokersDown || fresh(&troubles.other).is_none() {
+            // That none is up says less than why one of them is not.
             troubles.other = Some(trouble);
         }
         drop(troubles);
@@ -133,6 +134,10 @@ mod tests {
                 .contains("(broker a:1/bootstrap: Connect failed"),
             "{error}"
         );
+
+        health.note(RDKafkaErrorCode::AllBrokersDown, "1/1 brokers are down");
+        let error = health.explain(timeout());
+        assert!(error.to_string().contains("Connect failed"), "{error}");
 
         health.note(RDKafkaErrorCode::Authentication, "a:1: Invalid credentials");
         let error = health.explain(timeout());
