@@ -113,7 +113,7 @@ pub(super) fn made(before: &Verdict, is_new: bool, dry: bool) -> String {
     )
 }
 
-/// What `verify` tells of a topic, in one line and two more for each difference.
+/// What `verify` tells of a topic: a line, and below it each difference and what to do.
 pub(super) fn verdict(verdict: &Verdict) -> String {
     let name = printable(&verdict.planned.topic);
     if verdict.is_good() {
@@ -125,14 +125,16 @@ pub(super) fn verdict(verdict: &Verdict) -> String {
         return told;
     }
     told.push_str("not as planned");
-    for differs in &verdict.differences {
+    let mut differences = verdict.differences.iter().peekable();
+    while let Some(differs) = differences.next() {
         // Writing to a string cannot fail.
-        let _ = write!(
-            told,
-            "\n  {}\n    {}",
-            difference(differs),
-            advice(&name, differs)
-        );
+        let _ = write!(told, "\n  {}", difference(differs));
+        let advice = advice(&name, differs);
+        // The same advice for several is given once.
+        let next = differences.peek().map(|next| self::advice(&name, next));
+        if next.as_ref() != Some(&advice) {
+            let _ = write!(told, "\n    {advice}");
+        }
     }
     told
 }
@@ -257,6 +259,22 @@ mod tests {
         ] {
             assert_eq!(table.row("ingest", found.as_ref()), row);
         }
+    }
+
+    #[test]
+    fn the_same_advice_is_given_once() {
+        let hidden = |what| Difference {
+            what,
+            is: None,
+            wanted: "1".to_owned(),
+        };
+        let told = verdict(&Verdict {
+            planned: state(),
+            found: Some(state()),
+            differences: vec![hidden("min.insync.replicas"), hidden("cleanup.policy")],
+        });
+        assert_eq!(told.matches("cannot be seen").count(), 2, "{told}");
+        assert_eq!(told.matches("DescribeConfigs").count(), 1, "{told}");
     }
 
     #[test]
