@@ -25,6 +25,11 @@ pub(crate) struct Told {
 impl Told {
     pub(crate) fn log_line(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         let (client, line) = (&*self.client, plain(line));
+        // To the library it is not always an error when a connection ends, but it may be why a call got no answer.
+        if facility == "FAIL" {
+            self.health
+                .note(RDKafkaErrorCode::BrokerTransportFailure, line);
+        }
         match level {
             // It goes on trying whatever it complains about; what fails for good fails a call.
             _ if facility == "CONFWARN" => trace!(client, facility, "{line}"),

@@ -1,13 +1,16 @@
 //! What the brokers and the connections to them complain about, in their own words.
 
+mod words;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use heartbeat_core::Error;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
-use crate::error::explain;
+pub(crate) use self::words::plain;
+use self::words::{advice, clear, refusal};
 
 /// How long a complaint explains a call that failed.
 const FRESH: Duration = Duration::from_secs(30);
@@ -23,40 +26,32 @@ pub(crate) struct Health {
 struct Troubles {
     /// Credentials or certificates that do not fit: no try will mend it.
     refusal: Option<Trouble>,
-    /// Anything else.
-    other: Option<Trouble>,
+    /// A connection that could not be made, or broke.
+    connection: Option<Trouble>,
 }
 
 #[derive(Debug, Clone)]
 struct Trouble {
-    code: RDKafkaErrorCode,
     words: String,
     at: Instant,
 }
 
-impl Trouble {
-    fn error(&self) -> Error {
-        explain(KafkaError::Global(self.code)).with("broker", &self.words)
-    }
-}
-
 impl Health {
-    /// Keeps a complaint.
+    /// Keeps a complaint, if it is about connections: others are told by the call that they are about.
     pub(crate) fn note(&self, code: RDKafkaErrorCode, words: &str) {
-        let trouble = Trouble {
-            code,
+        use RDKafkaErrorCode::{
+            Authentication, BrokerTransportFailure, OperationTimedOut, Resolve, SSL,
+        };
+        let trouble = Some(Trouble {
             words: plain(words).to_owned(),
             at: Instant::now(),
-        };
+        });
         let mut troubles = self.troubles();
-        if matches!(
-            code,
-            RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL
-        ) {
-            troubles.refusal = Some(trouble);
-        } else if code != RDKafkaErrorCode::AllBrokersDown || fresh(&troubles.other).is_none() {
-            // That none is up says less than why one of them is not.
-            troubles.other = Some(trouble);
+        match code {
+            Authentication | SSL => troubles.refusal = trouble,
+            _ if words::is_alert(words) => troubles.refusal = trouble,
+            BrokerTransportFailure | OperationTimedOut | Resolve => troubles.connection = trouble,
+            _ => return,
         }
         drop(troubles);
         self.noted.notify_waiters();
@@ -68,8 +63,8 @@ impl Health {
             let noted = self.noted.notified();
             tokio::pin!(noted);
             noted.as_mut().enable();
-            if let Some(refusal) = fresh(&self.troubles().refusal) {
-                return refusal.error();
+            if let Some(trouble) = fresh(&self.troubles().refusal) {
+                return refusal(&trouble.words);
             }
             noted.await;
         }
@@ -82,11 +77,15 @@ impl Health {
             return error;
         }
         let troubles = self.troubles();
-        if let Some(refusal) = fresh(&troubles.refusal) {
-            return refusal.error();
+        if let Some(trouble) = fresh(&troubles.refusal) {
+            return refusal(&trouble.words);
         }
-        match fresh(&troubles.other) {
-            Some(trouble) => error.with("broker", &trouble.words),
+        let Some(trouble) = fresh(&troubles.connection) else {
+            return error;
+        };
+        let error = error.with("broker", clear(&trouble.words));
+        match advice(&trouble.words) {
+            Some(hint) => error.hint(hint),
             None => error,
         }
     }
@@ -100,14 +99,6 @@ fn fresh(trouble: &Option<Trouble>) -> Option<&Trouble> {
     trouble
         .as_ref()
         .filter(|trouble| trouble.at.elapsed() < FRESH)
-}
-
-/// Without the name of librdkafka's thread before it.
-pub(crate) fn plain(words: &str) -> &str {
-    let rest = words
-        .strip_prefix("[thrd:")
-        .and_then(|rest| rest.split_once("]: "));
-    rest.map_or(words, |(_, rest)| rest)
 }
 
 #[cfg(test)]
@@ -135,7 +126,9 @@ mod tests {
             "{error}"
         );
 
+        // Neither that none is up nor what another call may not do says why.
         health.note(RDKafkaErrorCode::AllBrokersDown, "1/1 brokers are down");
+        health.note(RDKafkaErrorCode::GroupAuthorizationFailed, "not that group");
         let error = health.explain(timeout());
         assert!(error.to_string().contains("Connect failed"), "{error}");
 

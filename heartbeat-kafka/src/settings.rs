@@ -66,14 +66,17 @@ impl Settings {
     /// Reads the password, if one is needed.
     pub(crate) fn new(config: &KafkaConfig) -> Result<Self> {
         let mut base = ClientConfig::new();
+        // Less than a call waits, which then can tell what is wrong.
+        let connecting = config.request_timeout * 4 / 5;
         base.set("bootstrap.servers", &config.brokers)
             .set("client.id", "heartbeat")
             .set("allow.auto.create.topics", "false")
             .set("socket.timeout.ms", millis(config.request_timeout))
             .set(
                 "socket.connection.setup.timeout.ms",
-                millis(config.request_timeout),
+                millis(connecting.max(Duration::from_secs(1))),
             )
+            .set("api.version.request.timeout.ms", millis(connecting))
             .set("socket.keepalive.enable", "true")
             .set("reconnect.backoff.max.ms", "2000")
             .set("statistics.interval.ms", "5000")
