@@ -13,7 +13,17 @@ pub(crate) fn explain(error: KafkaError) -> Error {
         return without_code(error);
     };
     let (kind, message, hint) = meaning(code);
-    let explained = Error::new(kind, message).caused_by(error);
+    let mut explained = Error::new(kind, message);
+    // These say the same with more words.
+    if !matches!(
+        (&error, code),
+        (
+            KafkaError::MetadataFetch(_),
+            RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::OperationTimedOut
+        )
+    ) {
+        explained = explained.caused_by(error);
+    }
     if hint.is_empty() {
         explained
     } else {
@@ -44,9 +54,11 @@ fn without_code(error: KafkaError) -> Error {
                 .with("reason", reason)
                 .hint("Correct it in the bus's table of the config.")
         }
-        KafkaError::ClientCreation(reason) => {
-            Error::misconfigured("cannot start a Kafka client").with("reason", reason)
-        }
+        KafkaError::ClientCreation(reason) => Error::misconfigured("cannot start a Kafka client")
+            .with("reason", reason)
+            .hint(
+                "Look at `[bus.properties]` and, if it is about `ssl.ca.location`, at `ca_file`.",
+            ),
         error => Error::unavailable("Kafka did not do it").caused_by(error),
     }
 }
