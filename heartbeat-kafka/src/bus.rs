@@ -151,6 +151,7 @@ impl Bus for KafkaBus {
             reader
                 .run(move |reader| lag(reader, &name, &written, COUNTED))
                 .await
+                .map_err(|error| error.with("group", group))
         };
         let counted = counted
             .await

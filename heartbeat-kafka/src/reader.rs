@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use heartbeat_core::{Error, Result, Topic};
+use heartbeat_core::{Error, ErrorKind, Result, Topic};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -41,10 +41,21 @@ impl Reader {
         for partition in partitions {
             asked.add_partition(topic.as_str(), *partition);
         }
-        let told = self
-            .consumer
-            .committed_offsets(asked, self.patience)
-            .map_err(explain)?;
+        let until = Instant::now() + self.patience;
+        let told = loop {
+            let told = self
+                .consumer
+                .committed_offsets(asked.clone(), self.patience / 3);
+            let error = match told {
+                Ok(told) => break told,
+                // What the group's coordinator refuses is told elsewhere, and the call merely runs out of time.
+                Err(error) => self.refusal().unwrap_or_else(|| explain(error)),
+            };
+            if !error.is_retryable() || Instant::now() >= until {
+                return Err(error);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        };
         let mut committed = BTreeMap::new();
         for element in told.elements() {
             element.error().map_err(explain)?;
@@ -53,6 +64,13 @@ impl Reader {
             }
         }
         Ok(committed)
+    }
+
+    /// What a person must act on, of what the consumer was told of late.
+    fn refusal(&self) -> Option<Error> {
+        let told = std::iter::from_fn(|| self.consumer.poll(Duration::ZERO));
+        let mut errors = told.filter_map(Result::err).map(explain);
+        errors.find(|error| error.kind() == ErrorKind::Misconfigured)
     }
 
     /// The first offset there is and the one behind the last committed message.
