@@ -148,6 +148,10 @@ impl Assignment {
     pub(crate) fn take(&self, max: Max, known: &impl Fn(&WriterSchema) -> Option<Parsed>) -> Taken {
         let mut state = self.lock();
         let counts = state.choose(max);
+        if state.trouble.is_some() {
+            // Whoever waits is to hear of it now.
+            self.arrived.notify_waiters();
+        }
         let mut unknown = BTreeSet::new();
         // Few: as many as there are versions of the topic's schema.
         let mut found: Vec<(WriterSchema, Parsed)> = Vec::new();
