@@ -184,8 +184,10 @@ fn transact(
         .begin_transaction()
         .map_err(|error| (explain(error), Rest::Renew))?;
     for (index, record) in records.iter().enumerate() {
-        send(producer, record, index, until)
-            .map_err(|error| (refused(error, records, index), Rest::Abort))?;
+        send(producer, record, index, until).map_err(|error| {
+            let error = reason(producer, error, left());
+            (refused(error, records, index), Rest::Abort)
+        })?;
     }
     if let Some(Offsets { list, group }) = offsets {
         producer
@@ -197,6 +199,7 @@ fn transact(
         thread::sleep(TICK);
     }
     if let Some((index, error)) = deliveries.failure() {
+        let error = reason(producer, error, left());
         let fenced = code(&error).is_some_and(is_fenced);
         let rest = if fenced { Rest::Renew } else { Rest::Abort };
         return Err((refused(error, records, index), rest));
@@ -236,6 +239,16 @@ fn send(
             Err((error, _)) => return Err(error),
         }
     }
+}
+
+/// Why a record was not taken: when the transaction has failed, its records are merely taken back, and what happened is
+/// told when it is to be committed. That is always refused then.
+fn reason(producer: &Transactor, error: KafkaError, timeout: Duration) -> KafkaError {
+    use RDKafkaErrorCode::{PurgeInflight, PurgeQueue, State};
+    if !matches!(code(&error), Some(PurgeInflight | PurgeQueue | State)) {
+        return error;
+    }
+    producer.commit_transaction(timeout).err().unwrap_or(error)
 }
 
 /// The error of a record that was not taken.
