@@ -214,6 +214,9 @@ impl Subscription for KafkaSubscription {
                 self.start_over().await?;
                 Err(self.named(error))
             }
+            Err(error) if error.kind() == ErrorKind::Misconfigured => {
+                Err(error.with("group", &self.group))
+            }
             committed => committed,
         }
     }
