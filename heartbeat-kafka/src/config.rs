@@ -176,6 +176,15 @@ impl KafkaConfig {
             return Err(Error::misconfigured("no broker is named")
                 .hint("Write `--bus kafka:HOST:PORT`, or `brokers` in the bus's table."));
         }
+        for broker in self.brokers.split(',') {
+            let port = broker.trim().rsplit_once(':').map(|(_, port)| port);
+            // An IPv6 address in brackets may be without one.
+            if port.is_some_and(|port| !port.ends_with(']') && port.parse::<u16>().is_err()) {
+                return Err(Error::misconfigured("a broker's port is no number")
+                    .with("broker", broker.trim())
+                    .hint("Write it as `HOST:PORT`."));
+            }
+        }
         if self.instance.as_deref() == Some("") {
             return Err(Error::misconfigured("an instance's name is not empty"));
         }
@@ -253,6 +262,8 @@ mod tests {
     fn what_cannot_work_is_refused() {
         for wrong in [
             "brokers = ' , '",
+            "brokers = 'a:1,b:x'",
+            "brokers = '[::1]:'",
             "instance = ''",
             "session_timeout = '1ms'",
         ] {
@@ -265,6 +276,13 @@ mod tests {
             );
         }
         KafkaConfig::default().check().unwrap();
+        for brokers in ["a", "a:1, [::1]", "[::1]:9092", "SSL://a:1"] {
+            let config = KafkaConfig {
+                brokers: brokers.to_owned(),
+                ..KafkaConfig::default()
+            };
+            config.check().unwrap();
+        }
     }
 
     #[test]
