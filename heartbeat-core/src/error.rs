@@ -193,6 +193,7 @@ impl Error {
             cause = error.source();
         }
         if let Some(hint) = &self.0.hint {
+            report.truncate(report.trim_end_matches('.').len());
             report.push_str(". ");
             report.push_str(hint);
         }
@@ -238,7 +239,7 @@ mod tests {
     fn report_tells_what_to_what_why_and_what_to_do() {
         let error = Error::misconfigured("cannot open the database")
             .with("path", "/no/such/dir/x.db")
-            .caused_by(std::io::Error::other("no such directory"))
+            .caused_by(std::io::Error::other("no such directory."))
             .hint("Create the directory or choose another path.");
         assert_eq!(
             error.report(),
