@@ -20,7 +20,6 @@ pub(crate) enum On<'a> {
 pub(crate) enum Do {
     All = 2,
     Read = 3,
-    Write = 4,
     Describe = 8,
 }
 

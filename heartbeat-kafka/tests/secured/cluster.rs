@@ -1,6 +1,8 @@
 //! The broker that all tests here share, and who comes to it.
 
 use std::fs;
+use std::num::NonZeroU16;
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -81,20 +83,31 @@ impl Place {
         }
     }
 
+    /// Whoever has this certificate.
+    pub(crate) fn with_certificate(&self, certificate: &Path, key: &Path) -> KafkaConfig {
+        let mut config = self.by(Listener::MutualSsl);
+        for (name, path) in [("certificate", certificate), ("key", key)] {
+            let path = path.to_str().unwrap().to_owned();
+            config
+                .properties
+                .insert(format!("ssl.{name}.location"), path);
+        }
+        config
+    }
+
     /// Makes a topic of that name, by the listener that lets everybody.
     pub(crate) async fn topic(&self, name: &str) -> Topic {
         let config = self.by(Listener::Plaintext);
         let topic = Topic::new(name).unwrap();
         let plans = [
-            TopicPlan::new(&config.topics, &topic.dead_letters()),
+            TopicPlan {
+                partitions: const { NonZeroU16::new(1).unwrap() },
+                ..TopicPlan::new(&config.topics, &topic)
+            },
             TopicPlan::of_positions(&config.topics).unwrap(),
         ];
-        let one = TopicPlan {
-            topic: topic.clone(),
-            ..plans[0].clone()
-        };
         let admin = TopicAdmin::connect(config).await.unwrap();
-        admin.create(&[&plans[..], &[one]].concat()).await.unwrap();
+        admin.create(&plans).await.unwrap();
         topic
     }
 }

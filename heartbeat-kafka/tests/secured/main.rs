@@ -5,7 +5,7 @@ mod access;
 mod cluster;
 #[path = "../double/mod.rs"]
 mod double;
-mod told;
 mod no_way_in;
 mod rights;
+mod told;
 mod ways_in;

@@ -4,8 +4,12 @@ use std::io::{self, Write};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use heartbeat_core::{Error, ErrorKind};
+use heartbeat_core::{ErrorKind, Result};
+use testbed::{GUEST, USER};
 use tracing_subscriber::filter::LevelFilter;
+
+/// A password that is wrong.
+pub(crate) const WRONG: &str = "hunter2";
 
 /// The longest that anybody waits for an error.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -30,41 +34,38 @@ impl Write for Log {
     }
 }
 
-/// What should be told, and how it goes on when asked again.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Expected {
-    pub(crate) kind: ErrorKind,
-    pub(crate) says: &'static [&'static str],
+/// Sees that no password is in it, nor in the log.
+fn keeps_secrets(told: &str) {
+    let log = LOG.lock().unwrap();
+    let log = String::from_utf8_lossy(&log);
+    for secret in [WRONG, USER.password, GUEST.password] {
+        assert!(!told.contains(secret), "{told}");
+        let mut lines = log.lines();
+        assert_eq!(lines.find(|line| line.contains(secret)), None);
+    }
 }
 
-pub(crate) const fn misconfigured(says: &'static [&'static str]) -> Expected {
-    Expected { kind: ErrorKind::Misconfigured, says }
-}
-
-pub(crate) const fn unavailable(says: &'static [&'static str]) -> Expected {
-    Expected { kind: ErrorKind::Unavailable, says }
-}
-
-/// Tries it, and sees that what is told is as expected, in time, and gives no secret away.
-pub(crate) async fn tells<T>(
+/// Tries it, and sees that it fails in time and says what is expected, with something to do about it.
+pub(crate) async fn fails<T>(
     what: &str,
-    expected: Expected,
-    secret: &str,
-    tried: impl Future<Output = Result<T, Error>>,
+    tried: impl Future<Output = Result<T>>,
+    kind: ErrorKind,
+    says: &[&str],
 ) {
     LazyLock::force(&LOG);
     let began = Instant::now();
-    let Err(error) = tried.await else {
-        println!("NOERROR {what}");
-        return;
-    };
+    let tried = tried.await;
     let took = began.elapsed();
-    let report = error.report();
-    println!("{} {what} | {:?} {:.1}s | {report}", if error.kind() == expected.kind && expected.says.iter().all(|s| report.contains(s)) {"ok "} else {"BAD"}, error.kind(), took.as_secs_f32());
-    let log = String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned();
+    let Err(error) = tried else {
+        panic!("{what}: no error after {took:?}");
+    };
+    println!("{what}, {took:.1?}: {error:?}");
     assert!(took < LONGEST, "{what}: {took:?}");
-    for told in [&report, &format!("{error:?}"), &log] {
-        assert!(!told.contains(secret), "{what}");
+    let report = error.report();
+    assert_eq!(error.kind(), kind, "{what}: {report}");
+    for words in says {
+        assert!(report.contains(words), "{what}: {words}: {report}");
     }
-    if std::env::var("SHOWLOG").is_ok() { println!("{log}"); }
+    assert!(error.advice().is_some(), "{what}: {report}");
+    keeps_secrets(&format!("{report} {error:?}"));
 }
