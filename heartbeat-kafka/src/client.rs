@@ -10,7 +10,7 @@ use rdkafka::statistics::Statistics;
 use tracing::{debug, trace, warn};
 
 use crate::error;
-use crate::health::{Health, plain};
+use crate::health::{Health, clear, plain};
 use crate::shared::lock;
 use crate::statistics;
 
@@ -33,11 +33,13 @@ impl Told {
         match level {
             // It goes on trying whatever it complains about; what fails for good fails a call.
             _ if facility == "CONFWARN" => trace!(client, facility, "{line}"),
+            // Each is a part of the reason for a line that follows.
+            _ if facility == "SSL" => debug!(client, facility, "{line}"),
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
             | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => warn!(client, facility, "{line}"),
+            | RDKafkaLogLevel::Warning => warn!(client, facility, "{}", clear(line)),
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => debug!(client, facility, "{line}"),
             RDKafkaLogLevel::Debug => trace!(client, facility, "{line}"),
         }

@@ -9,8 +9,8 @@ use heartbeat_core::Error;
 use rdkafka::error::RDKafkaErrorCode;
 use tokio::sync::Notify;
 
-pub(crate) use self::words::plain;
-use self::words::{advice, clear, refusal};
+use self::words::{advice, refusal};
+pub(crate) use self::words::{clear, plain};
 
 /// How long a complaint explains a call that failed.
 const FRESH: Duration = Duration::from_secs(30);

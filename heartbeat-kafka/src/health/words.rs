@@ -19,7 +19,7 @@ pub(crate) fn plain(words: &str) -> &str {
 }
 
 /// What is for users to read: without advice about other settings, and without times and states.
-pub(super) fn clear(words: &str) -> &str {
+pub(crate) fn clear(words: &str) -> &str {
     let ends = NOT_OURS.iter().filter_map(|advice| words.find(advice));
     let end = ends.min().unwrap_or(words.len());
     words[..end].trim_end_matches([':', ' '])
