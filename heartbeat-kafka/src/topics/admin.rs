@@ -83,7 +83,8 @@ impl TopicAdmin {
     /// What there is of the topics that are planned, in the order of the plans.
     ///
     /// # Errors
-    /// As [`list`](Self::list).
+    /// As [`list`](Self::list), and [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when this
+    /// user may not see one of the topics.
     pub async fn verify(&self, plans: &[TopicPlan]) -> Result<Vec<Verdict>> {
         let plans = plans.to_vec();
         self.run(move |admin, runtime| {
@@ -94,9 +95,12 @@ impl TopicAdmin {
             let found = admin.states(runtime, &metadata, is_planned)?;
             let verdict = |planned: TopicState| {
                 let found = found.iter().find(|it| it.topic == planned.topic);
-                Verdict::new(planned, found.cloned())
+                if found.is_none() {
+                    admin.is_not_hidden(&planned.topic)?;
+                }
+                Ok(Verdict::new(planned, found.cloned()))
             };
-            Ok(planned.into_iter().map(verdict).collect())
+            planned.into_iter().map(verdict).collect()
         })
         .await
     }
@@ -129,6 +133,23 @@ impl Admin {
             .inner()
             .fetch_metadata(None, self.patience)
             .map_err(explain)
+    }
+
+    /// Sees that a topic that was not told of is not there. Brokers do not tell of those that a user may not see, unless
+    /// asked for by name.
+    fn is_not_hidden(&self, topic: &str) -> Result<()> {
+        let told = self
+            .client
+            .inner()
+            .fetch_metadata(Some(topic), self.patience)
+            .map_err(explain)?;
+        let mut errors = told.topics().iter().filter_map(MetadataTopic::error);
+        match errors.next().map(RDKafkaErrorCode::from) {
+            Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(explain(KafkaError::MetadataFetch(code)).with("topic", topic))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The topics whose names are `wanted`, in the order of these.

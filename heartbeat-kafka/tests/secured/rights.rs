@@ -98,6 +98,14 @@ async fn without_any() {
         let admin = TopicAdmin::connect(config.clone()).await.unwrap();
         let listed = admin.list().await.unwrap();
         assert!(listed.iter().all(|it| it.topic != "rights.none"));
+        let there = [TopicPlan::new(&config.topics, &topic)];
+        fails(
+            "to compare",
+            admin.verify(&there),
+            Misconfigured,
+            &[TOPIC, "rights.none"],
+        )
+        .await;
         let new = Topic::new("rights.new").unwrap();
         let plan = [TopicPlan::new(&config.topics, &new)];
         let says = [
