@@ -59,7 +59,6 @@ pub(crate) async fn fails<T>(
     let Err(error) = tried else {
         panic!("{what}: no error after {took:?}");
     };
-    println!("{what}, {took:.1?}: {error:?}");
     assert!(took < LONGEST, "{what}: {took:?}");
     let report = error.report();
     assert_eq!(error.kind(), kind, "{what}: {report}");
