@@ -1,5 +1,6 @@
 //! Publishing in transactions.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -185,21 +186,27 @@ fn transact(
         .map_err(|error| (explain(error), Rest::Renew))?;
     for (index, record) in records.iter().enumerate() {
         send(producer, record, index, until).map_err(|error| {
-            let error = reason(producer, error, left());
-            (refused(error, records, index), Rest::Abort)
+            let told = reason(producer, &error, records);
+            let told = told.unwrap_or_else(|| refused(error, records, index));
+            (told, Rest::Abort)
         })?;
     }
     if let Some(Offsets { list, group }) = offsets {
         producer
             .send_offsets_to_transaction(list, group, left())
-            .map_err(failed)?;
+            .map_err(|error| match reason(producer, &error, records) {
+                Some(told) => (told, Rest::Abort),
+                None => failed(error),
+            })?;
     }
     // Not by librdkafka's flush, which rdkafka asks in steps of 100 ms.
     while producer.in_flight_count() > 0 && !left().is_zero() {
         thread::sleep(TICK);
     }
     if let Some((index, error)) = deliveries.failure() {
-        let error = reason(producer, error, left());
+        if let Some(told) = reason(producer, &error, records) {
+            return Err((told, Rest::Abort));
+        }
         let fenced = code(&error).is_some_and(is_fenced);
         let rest = if fenced { Rest::Renew } else { Rest::Abort };
         return Err((refused(error, records, index), rest));
@@ -241,14 +248,21 @@ fn send(
     }
 }
 
-/// Why a record was not taken: when the transaction has failed, its records are merely taken back, and what happened is
-/// told when it is to be committed. That is always refused then.
-fn reason(producer: &Transactor, error: KafkaError, timeout: Duration) -> KafkaError {
+/// Why a transaction failed, when an error merely says that it did: its records are taken back then, nothing more is
+/// taken, and what happened is told to whoever begins another, which is never begun inside this one.
+fn reason(producer: &Transactor, error: &KafkaError, records: &[Record]) -> Option<Error> {
     use RDKafkaErrorCode::{PurgeInflight, PurgeQueue, State};
-    if !matches!(code(&error), Some(PurgeInflight | PurgeQueue | State)) {
-        return error;
+    if !matches!(code(error), Some(PurgeInflight | PurgeQueue | State)) {
+        return None;
     }
-    producer.commit_transaction(timeout).err().unwrap_or(error)
+    let reason = producer.begin_transaction().err()?;
+    if code(&reason) == Some(State) {
+        return None;
+    }
+    // It is not told which of the records it was.
+    let topics: BTreeSet<&str> = records.iter().map(|it| it.topic.as_str()).collect();
+    let topics: Vec<&str> = topics.into_iter().collect();
+    Some(explain(reason).with("topic", topics.join(", ")))
 }
 
 /// The error of a record that was not taken.
