@@ -47,9 +47,11 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
         if let Some(status) = analyze.try_wait()? {
             break status;
         }
-        let lag = world
-            .runtime
-            .block_on(bus.lag(&world.tweets, "heartbeat-analyze"))?;
+        let lag = bus.lag(&world.tweets, "heartbeat-analyze");
+        // What may pass, such as a coordinator that is not yet chosen, may pass.
+        let Ok(lag) = world.runtime.block_on(lag) else {
+            continue;
+        };
         let behind: u64 = lag
             .iter()
             .map(|PartitionLag { messages, .. }| messages)
