@@ -70,8 +70,14 @@ async fn survives_kills(named: bool) {
     }
     let killed = started.elapsed();
     world.until_stored(world.ids.len(), PATIENCE).await;
-    println!("{at_work} kills at work in {killed:.1?}, all stored after {:.1?}", started.elapsed());
-    assert!(2 * at_work >= kills(), "the work was over too soon: {at_work}");
+    println!(
+        "{at_work} kills at work in {killed:.1?}, all stored after {:.1?}",
+        started.elapsed()
+    );
+    assert!(
+        2 * at_work >= kills(),
+        "the work was over too soon: {at_work}"
+    );
     for process in processes {
         process.stop().await;
     }

@@ -93,7 +93,9 @@ impl Process {
 
     fn listens(&self) -> bool {
         let log = self.logged();
-        log.contains("Reads the topic.") || log.contains("Reads the source") || log.contains("Goes on where")
+        log.contains("Reads the topic.")
+            || log.contains("Reads the source")
+            || log.contains("Goes on where")
     }
 
     /// Waits for its end; gives what it says it has done.

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::process::Process;
+use crate::python::Python;
 
 /// Settings for many failures in a short time: what is killed is missed soon, and what fails is soon tried again.
 const HASTE: &str = "session_timeout = '2s'\ntransaction_timeout = '3s'\nhandover = '1s'\n";
@@ -33,6 +34,8 @@ pub(crate) struct Making {
     pub(crate) batch: usize,
     /// Whether each process has a name that it keeps when it is started again.
     pub(crate) named: bool,
+    /// How many brokers hold each message.
+    pub(crate) replication: u16,
 }
 
 impl Making {
@@ -43,6 +46,7 @@ impl Making {
             registry: testbed::shared_registry().expect("the shared registry"),
             batch: 1000,
             named: false,
+            replication: 1,
         }
     }
 }
@@ -105,6 +109,11 @@ impl World {
         let config = config(&self.making, &self.name, &self.topics, instance);
         fs::write(path, config).expect("written");
         Process::start(self.folder.path(), name, &[args, &["--json"]].concat())
+    }
+
+    /// Other programs on the same topics.
+    pub(crate) fn python(&self) -> Python {
+        Python::new(&self.making.brokers, &self.making.registry)
     }
 
     /// What all processes have logged.
@@ -206,7 +215,11 @@ impl World {
                 "{what}: {} of {}, {} differ\n{}",
                 found.len(),
                 expected.len(),
-                found.iter().collect::<BTreeSet<_>>().len().abs_diff(found.len()),
+                found
+                    .iter()
+                    .collect::<BTreeSet<_>>()
+                    .len()
+                    .abs_diff(found.len()),
                 self.logs()
             );
         }
@@ -220,13 +233,14 @@ fn config(making: &Making, name: &str, topics: &Topics, instance: Option<&str>) 
         brokers,
         registry,
         batch,
+        replication,
         ..
     } = making;
     let instance = instance.map_or_else(String::new, |it| format!("instance = '{name}.{it}'\n"));
     format!(
         "[source]\nkind = 'jsonl'\npath = 'tweets.jsonl'\n\
          [bus]\nkind = 'kafka'\nbrokers = '{brokers}'\nregistry = '{registry}'\n{HASTE}{instance}\
-         [bus.topics]\npositions = '{name}.positions'\n\
+         [bus.topics]\npositions = '{name}.positions'\nreplication = {replication}\n\
          [store]\nkind = 'sqlite'\npath = 'points.db'\n\
          [stages]\ngroup = '{name}'\ningest_topic = '{}'\nsentiment_topic = '{}'\n\
          batch = {batch}\nin_flight = {}\npoll_wait = '20ms'\nretry_longest = '1s'\n",
