@@ -8,7 +8,7 @@ import struct
 import sys
 
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -48,11 +48,14 @@ def publish(topic, messages):
         sys.exit(f"not delivered: {failed}")
 
 
-def create(topic, *settings):
-    """Makes a topic of one partition with settings as in `name=value`."""
-    new = NewTopic(topic, 1, 1, config=dict(setting.split("=") for setting in settings))
-    for made in AdminClient(BROKERS).create_topics([new]).values():
-        made.result(30)
+def configure(topic, setting):
+    """Changes a topic's setting, as in `name=value`."""
+    name, value = setting.split("=")
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient(BROKERS)
+    for changed in admin.incremental_alter_configs([resource]).values():
+        changed.result(30)
 
 
 def register(topic, schema):
@@ -92,5 +95,5 @@ def read(topic, schema, count):
 
 
 if __name__ == "__main__":
-    COMMANDS = {"create": create, "register": register, "produce": produce, "write": write, "read": read}
+    COMMANDS = {"configure": configure, "register": register, "produce": produce, "write": write, "read": read}
     COMMANDS[sys.argv[1]](*sys.argv[2:])
