@@ -113,7 +113,11 @@ async fn every_bad_message_is_a_dead_letter_and_the_rest_goes_through() {
     }
 
     for (id, schema) in (200..).zip(NEWER) {
-        let text = if schema.contains("aliases") { "text" } else { "content" };
+        let text = if schema.contains("aliases") {
+            "text"
+        } else {
+            "content"
+        };
         let mut value = json!({"time": TIME, "task": "t", text: "good news"});
         if schema.contains("lang") {
             value["lang"] = "en".into();
@@ -158,12 +162,19 @@ async fn every_bad_message_is_a_dead_letter_and_the_rest_goes_through() {
         let (key, original, reason) = expected.remove(&place).expect("one of the bad ones");
         assert_eq!(letter.error, reason);
         assert_eq!(letter.stage, Stage::Analyze);
-        assert_eq!((letter.topic.as_str(), letter.reader.as_str()), (ingest, &*group));
+        assert_eq!(
+            (letter.topic.as_str(), letter.reader.as_str()),
+            (ingest, &*group)
+        );
         assert_eq!(hex(&letter.envelope.key), key, "{reason}");
         let kept = value(&message);
         if original.len() > huge.len() / 2 {
             // Larger than that topic takes.
-            assert!(original.starts_with(kept) && kept.len() >= 1024, "{}", kept.len());
+            assert!(
+                original.starts_with(kept) && kept.len() >= 1024,
+                "{}",
+                kept.len()
+            );
         } else if !original.is_empty() {
             assert!(original.ends_with(kept), "{reason}: {kept:x?}");
         }

@@ -18,7 +18,7 @@ async fn each_broker_killed_in_turn_loses_and_doubles_nothing() {
     let world = World::new(Making {
         brokers: kafka.bootstrap(),
         replication: 3,
-        batch: 5,
+        batch: 15,
         ..Making::shared()
     })
     .await;
@@ -29,13 +29,11 @@ async fn each_broker_killed_in_turn_loses_and_doubles_nothing() {
         world.until_stored(part * (2 * broker + 1), PATIENCE).await;
         let stored = world.stored().await.len();
         assert!(stored < world.ids.len(), "the work was over too soon");
-        println!("kill {broker} at {:?}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() % 3600);
         kafka.kill(broker).expect("killed");
         // It goes on without.
         world
-            .until_stored(world.ids.len().min(stored + part), PATIENCE)
+            .until_stored(world.ids.len().min(stored + 200), PATIENCE)
             .await;
-        println!("restart {broker} at {:?}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() % 3600);
         kafka.restart(broker).expect("back again");
         println!(
             "broker {broker} killed at {stored}; back after {:.1?}",
@@ -48,7 +46,6 @@ async fn each_broker_killed_in_turn_loses_and_doubles_nothing() {
         process.stop().await;
     }
     let logs = world.logs();
-    println!("{logs}");
     for said in [
         "Trying again after a failure that may pass.",
         "Works again.",

@@ -93,12 +93,17 @@ impl Process {
 
     fn listens(&self) -> bool {
         let log = self.logged();
-        log.contains("Reads the topic.")
-            || log.contains("Reads the source")
-            || log.contains("Goes on where")
+        [
+            "Reads the topic.",
+            "Reads the source",
+            "Goes on where",
+            "Trying again",
+        ]
+        .iter()
+        .any(|said| log.contains(said))
     }
 
-    /// Waits for its end; gives what it says it has done.
+    /// Waits for its end; gives what it says it has done, if it came to do anything.
     pub(crate) async fn end(mut self, patience: Duration) -> Value {
         let started = Instant::now();
         while self.is_running() {
@@ -112,6 +117,9 @@ impl Process {
         let status = self.child.wait().expect("a status");
         assert!(status.success(), "{status}:\n{}", self.logged());
         let out = fs::read_to_string(&self.out).expect("what it wrote");
+        if out.is_empty() {
+            return Value::Null;
+        }
         serde_json::from_str(&out).expect("JSON")
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use heartbeat::{Bus, Codec, Envelope, Output, Payload, TweetId};
 use serde::Serialize;
+use serde_json::Value;
 use testbed::Registry;
 
 use crate::world::{Making, World};
@@ -78,6 +79,12 @@ async fn a_registry_that_dies_is_waited_for() {
         let log = process.logged();
         assert!(log.contains(&registry.url()), "which registry?\n{log}");
     }
+
+    let mut stopped = world.start("stopped", &["analyze"]);
+    stopped
+        .until_logged("Trying again after a failure that may pass.", PATIENCE)
+        .await;
+    assert_eq!(stopped.stop().await, Value::Null, "it never began");
 
     registry.restart().expect("back again");
     world.until_stored(world.ids.len(), PATIENCE).await;
