@@ -22,7 +22,12 @@ async fn each_broker_killed_in_turn_loses_and_doubles_nothing() {
         ..Making::shared()
     })
     .await;
-    let processes = ["ingest", "analyze", "transfer"].map(|stage| world.start(stage, &[stage]));
+    let processes = [
+        // The slowest, so that it is at work to the end.
+        world.start("ingest", &["ingest", "--batch", "5"]),
+        world.start("analyze", &["analyze"]),
+        world.start("transfer", &["transfer"]),
+    ];
     let part = world.ids.len() / 6;
     let started = Instant::now();
     for broker in 0..3 {

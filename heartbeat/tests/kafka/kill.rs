@@ -50,7 +50,7 @@ async fn processes_with_names_killed_at_any_moment_lose_and_double_nothing() {
 
 async fn survives_kills(named: bool) {
     let world = World::new(Making {
-        batch: 10,
+        batch: 5,
         named,
         ..Making::shared()
     })

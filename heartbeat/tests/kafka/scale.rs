@@ -27,6 +27,7 @@ async fn analyzers_come_and_go_and_every_tweet_is_scored_once() {
             analyzer.until_logged("Committed a batch.", PATIENCE).await;
         }
     }
+    world.until_stored(world.ids.len() / 2, PATIENCE).await;
     let last = analyzers.remove(0);
     let mut stopped = JoinSet::new();
     for analyzer in analyzers {
