@@ -276,7 +276,7 @@ impl Commit {
             return Ok(());
         }
         drop(consumer);
-        let published = transactions.publish(&self.records, Some(&Offsets { list, group }));
+        let published = transactions.publish(&self.records, Some(Offsets { list, group }));
         match published {
             Ok(()) => self.assignment.advance(&self.spans),
             Err(ref error) if was_fenced(error) => transactions.rename(self.another_id),

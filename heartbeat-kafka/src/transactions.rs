@@ -1,5 +1,6 @@
 //! Publishing in transactions.
 
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,9 @@ use crate::wire::Record;
 
 /// How often to look whether messages have been taken.
 const TICK: Duration = Duration::from_micros(100);
+
+/// How much longer than it was told librdkafka may take before it is given up.
+const MARGIN: Duration = Duration::from_millis(500);
 
 /// The offsets that a transaction moves a group to, and the membership they are moved under.
 pub(crate) struct Offsets {
@@ -44,7 +48,7 @@ pub(crate) struct Transactions {
     in_doubt: bool,
 }
 
-type Transactor = ThreadedProducer<Deliveries>;
+type Transactor = Arc<ThreadedProducer<Deliveries>>;
 
 /// What is left to do with a transaction that failed.
 enum Rest {
@@ -104,14 +108,14 @@ impl Transactions {
             let id = format!("{}.{number}", self.id);
             let deliveries = Deliveries::new(self.told.clone());
             let config = self.settings.producer(&id);
-            let producer = Transactor::from_config_and_context(&config, deliveries);
+            let producer = ThreadedProducer::from_config_and_context(&config, deliveries);
             let producer = producer.map_err(explain)?;
             if let Err(error) = producer.init_transactions(self.timeout) {
                 let error = explain(error).with("transactional id", &id);
                 return Err(self.told.health.explain(error));
             }
             debug!(id, "Publishes in transactions.");
-            *lane = Some(producer);
+            *lane = Some(Arc::new(producer));
         }
         Ok(())
     }
@@ -120,7 +124,7 @@ impl Transactions {
     ///
     /// # Errors
     /// Nothing counts, unless [`settle`](Self::settle) says that it is not known.
-    pub(crate) fn publish(&mut self, records: &[Record], offsets: Option<&Offsets>) -> Result<()> {
+    pub(crate) fn publish(&mut self, records: &[Record], offsets: Option<Offsets>) -> Result<()> {
         self.make_ready()?;
         let lanes = self.lanes.len();
         let lane = &mut self.lanes[self.turn];
@@ -173,7 +177,7 @@ pub(crate) fn was_fenced(error: &Error) -> bool {
 fn transact(
     producer: &Transactor,
     records: &[Record],
-    offsets: Option<&Offsets>,
+    offsets: Option<Offsets>,
     until: Instant,
 ) -> Result<(), (Error, Rest)> {
     let left = || until.saturating_duration_since(Instant::now());
@@ -187,10 +191,8 @@ fn transact(
         send(producer, record, index, until)
             .map_err(|error| (refused(error, records, index), Rest::Abort))?;
     }
-    if let Some(Offsets { list, group }) = offsets {
-        producer
-            .send_offsets_to_transaction(list, group, left())
-            .map_err(failed)?;
+    if let Some(offsets) = offsets {
+        move_group(producer, offsets, left())?;
     }
     // Not by librdkafka's flush, which rdkafka asks in steps of 100 ms.
     while producer.in_flight_count() > 0 && !left().is_zero() {
@@ -215,6 +217,36 @@ fn transact(
             }
             Err(error) => return Err((explain(error), Rest::Doubt)),
         }
+    }
+}
+
+/// Moves a group within the transaction.
+///
+/// On a thread of its own: when the group's coordinator has died while this producer had nothing to do, librdkafka waits
+/// for that broker without end, whatever it was told. The producer is then left to that thread, and another is made.
+fn move_group(
+    producer: &Transactor,
+    offsets: Offsets,
+    timeout: Duration,
+) -> Result<(), (Error, Rest)> {
+    let (answer, answered) = mpsc::channel();
+    let producer = producer.clone();
+    let mover = thread::Builder::new().name("heartbeat-kafka".to_owned());
+    let started = mover.spawn(move || {
+        let Offsets { list, group } = offsets;
+        // When nobody waits for it any more, nobody misses it.
+        let _ = answer.send(producer.send_offsets_to_transaction(&list, &group, timeout));
+    });
+    if let Err(error) = started {
+        let error = Error::unavailable("cannot start a thread").caused_by(error);
+        return Err((error, Rest::Abort));
+    }
+    match answered.recv_timeout(timeout + MARGIN) {
+        Ok(moved) => moved.map_err(failed),
+        Err(_) => Err((
+            Error::unavailable("offsets were not taken in time"),
+            Rest::Renew,
+        )),
     }
 }
 
