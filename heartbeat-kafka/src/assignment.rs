@@ -1,5 +1,6 @@
 //! The partitions that a member has, what it has read of them and what of that is committed.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -30,9 +31,10 @@ pub(crate) struct Assignment {
 #[derive(Debug, Default)]
 struct State {
     owned: BTreeMap<i32, Partition>,
-    /// Partitions that were taken away with messages in hand. Should the member get one back, it does not read it until
-    /// a commit that fails has told it that what it holds is void.
-    lost: BTreeSet<i32>,
+    /// Partitions that were taken away with messages in hand, and what was in hand. Should the member get one back, it
+    /// does not read it until a commit that fails has told it that what it holds is void, or a commit that was on its way
+    /// has gone through with all of it.
+    lost: BTreeMap<i32, Range<i64>>,
     /// The partition that the last batch began with: the next one begins behind it.
     last: i32,
     leaving: bool,
@@ -209,7 +211,7 @@ impl Assignment {
             let owned = state
                 .owned
                 .get(number)
-                .filter(|_| !state.lost.contains(number));
+                .filter(|_| !state.lost.contains_key(number));
             match owned.and_then(|partition| partition.hand.as_ref()) {
                 Some(hand) => hands.push((hand, span)),
                 None => return Standing::Void(*number),
@@ -231,9 +233,17 @@ impl Assignment {
             if let Some(hand) = state.owned.get_mut(number).and_then(|it| it.hand.as_mut()) {
                 hand.start = span.end;
             }
+            if let Entry::Occupied(mut lost) = state.lost.entry(*number) {
+                lost.get_mut().start = span.end;
+                if lost.get().is_empty() {
+                    lost.remove();
+                }
+            }
         }
         drop(state);
         self.committed.notify_all();
+        // What was lost and is back may be read now.
+        self.arrived.notify_waiters();
     }
 
     /// All that is in hand is void: gives the offset that each partition is to be read from again.
@@ -301,20 +311,20 @@ impl Assignment {
             let waited = self.committed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let mut dropped = BTreeSet::new();
+        let mut dropped = BTreeMap::new();
         for number in partitions {
             if let Some(partition) = state.owned.remove(number)
-                && partition.is_in_hand()
+                && let Some(hand) = partition.hand.filter(|hand| !hand.is_empty())
             {
-                dropped.insert(*number);
+                dropped.insert(*number, hand);
             }
         }
         let leaving = state.leaving;
-        state.lost.extend(&dropped);
+        state.lost.extend(dropped.clone());
         drop(state);
         if !dropped.is_empty() && !leaving {
             warn!(
-                topic = %self.topic, partitions = ?dropped,
+                topic = %self.topic, partitions = ?dropped.keys(),
                 "Partitions were taken away with work in flight; their new owner does it again."
             );
         }
@@ -355,7 +365,7 @@ impl State {
         }
         let mut turn: Vec<(i32, &mut Partition, usize)> = owned
             .iter_mut()
-            .filter(|(number, partition)| !partition.going && !lost.contains(number))
+            .filter(|(number, partition)| !partition.going && !lost.contains_key(number))
             .map(|(number, partition)| (*number, partition, 0))
             .collect();
         let behind = turn.partition_point(|(number, ..)| number <= last);
