@@ -1,18 +1,20 @@
 //! The partitions that a member has, what it has read of them and what of that is committed.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use heartbeat_core::{Error, Max, Message, Topic};
+use heartbeat_core::{Max, Message, Topic};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::member::MemberContext;
+use crate::partition::Partition;
 use crate::registry::{Parsed, WriterSchema};
+use crate::trouble::Trouble;
 use crate::wire::Fetched;
 
 /// Shared by a subscription, which reads and commits, and librdkafka, which gives partitions and takes them away.
@@ -39,54 +41,6 @@ struct State {
     last: i32,
     leaving: bool,
     trouble: Option<Trouble>,
-}
-
-/// Why the member cannot go on.
-#[derive(Debug, Clone)]
-pub(crate) enum Trouble {
-    /// A person must act.
-    Told(Error),
-    /// The topic is said to be missing, perhaps only by a broker that has not heard of it.
-    Missing,
-    /// The client is of no use any more.
-    Broken(Error),
-}
-
-struct Partition {
-    queue: PartitionQueue<MemberContext>,
-    /// Fetched and not yet given.
-    ahead: VecDeque<Fetched>,
-    /// What is in hand: from the committed offset to the end of what was given. `None` before the first.
-    hand: Option<Range<i64>>,
-    /// It is to go to another member, and nothing more is read of it.
-    going: bool,
-}
-
-impl std::fmt::Debug for Partition {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Partition")
-            .field("ahead", &self.ahead.len())
-            .field("hand", &self.hand)
-            .field("going", &self.going)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Partition {
-    fn is_in_hand(&self) -> bool {
-        self.hand.as_ref().is_some_and(|hand| hand.start < hand.end)
-    }
-
-    /// The size of the message at `index` of those ahead, fetching it if need be.
-    fn size_at(&mut self, index: usize, trouble: &mut Option<Trouble>) -> Option<usize> {
-        while self.ahead.len() <= index {
-            match self.queue.poll(Duration::ZERO)? {
-                Ok(message) => self.ahead.push_back(Fetched::copy(&message)),
-                Err(error) => *trouble = Trouble::of(error).or(trouble.take()),
-            }
-        }
-        self.ahead.get(index).map(|fetched| fetched.size)
-    }
 }
 
 /// What there was to read.
@@ -276,13 +230,7 @@ impl Assignment {
     ) {
         let mut state = self.lock();
         for (number, queue) in queues {
-            let partition = Partition {
-                queue,
-                ahead: VecDeque::new(),
-                hand: None,
-                going: false,
-            };
-            state.owned.insert(number, partition);
+            state.owned.insert(number, Partition::new(queue));
         }
         let owned: Vec<i32> = state.owned.keys().copied().collect();
         drop(state);

@@ -15,12 +15,13 @@ use tokio::pin;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-use crate::assignment::{Assignment, Standing, Taken, Trouble};
+use crate::assignment::{Assignment, Standing, Taken};
 use crate::error::explain;
 use crate::member::{Member, MemberContext, membership};
 use crate::registry::{Parsed, WriterSchema};
 use crate::shared::{Shared, Slot};
 use crate::transactions::{Offsets, Transactions, was_fenced};
+use crate::trouble::Trouble;
 use crate::wire::Record;
 use crate::worker::Worker;
 
