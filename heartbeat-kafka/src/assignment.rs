@@ -157,6 +157,11 @@ impl Assignment {
         Taken::Batch(messages, spans)
     }
 
+    /// Fetches ahead what the next batch will be, as far as it is there.
+    pub(crate) fn fetch(&self, max: Max) {
+        self.lock().choose(max);
+    }
+
     /// Whether a checkpoint may be committed.
     pub(crate) fn standing(&self, spans: &BTreeMap<i32, Range<i64>>) -> Standing {
         let state = self.lock();

@@ -187,8 +187,9 @@ fn transact(
     producer
         .begin_transaction()
         .map_err(|error| (explain(error), Rest::Renew))?;
+    let mut framed = Vec::new();
     for (index, record) in records.iter().enumerate() {
-        send(producer, record, index, until)
+        send(producer, record, index, &mut framed, until)
             .map_err(|error| (refused(error, records, index), Rest::Abort))?;
     }
     if let Some(offsets) = offsets {
@@ -255,10 +256,11 @@ fn send(
     producer: &Transactor,
     record: &Record,
     index: usize,
+    framed: &mut Vec<u8>,
     until: Instant,
 ) -> Result<(), KafkaError> {
     loop {
-        match producer.send(record.to_send(index)) {
+        match producer.send(record.to_send(index, framed)) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _))
                 if Instant::now() < until =>
