@@ -6,15 +6,18 @@
 //! - heartbeat: `analyze` with an analyzer that takes no time, exactly once;
 //! - librdkafka: its C API, no decoding, no encoding, no transactions: what it writes is what it read;
 //! - Python: confluent-kafka with its own Avro serializers, the same transactions as heartbeat's.
+//!
+//! `rates` is that alone, `memory` what the program takes for a million messages.
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 mod engine;
+mod memory;
 mod world;
 
 use std::error::Error;
 
 use crate::engine::{Engine, Task};
-use crate::world::World;
+use crate::world::{TWEETS, World};
 
 /// Messages to a transaction.
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
@@ -23,7 +26,18 @@ const SIZES: [usize; 3] = [100, 1_000, 10_000];
 const TURNS: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let world = World::set_up()?;
+    // Cargo adds `--bench`.
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    match words.next().as_deref() {
+        None => rates().and_then(|()| memory::run()),
+        Some("rates") => rates(),
+        Some("memory") => memory::run(),
+        Some(other) => Err(format!("unknown: {other}. There are `rates` and `memory`").into()),
+    }
+}
+
+fn rates() -> Result<(), Box<dyn Error>> {
+    let world = World::set_up(TWEETS)?;
     println!(
         "| messages a transaction | engine | messages/s | times Python | share of librdkafka |"
     );

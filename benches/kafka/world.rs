@@ -9,7 +9,7 @@ use heartbeat_kafka::{KafkaBus, KafkaConfig, RegistryConfig, TopicAdmin, TopicPl
 use testbed::{Kafka, KafkaOptions, Registry};
 use tokio::runtime::Runtime;
 
-/// How many tweets the topic holds.
+/// How many tweets the topic of the rates holds.
 pub(crate) const TWEETS: usize = 400_000;
 
 /// What all engines share.
@@ -22,8 +22,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Starts the services and fills the topic.
-    pub(crate) fn set_up() -> Result<Self, Box<dyn Error>> {
+    /// Starts the services and fills the topic with so many tweets.
+    pub(crate) fn set_up(tweets: usize) -> Result<Self, Box<dyn Error>> {
         let kafka = Kafka::start(&KafkaOptions {
             optimised: true,
             ..KafkaOptions::default()
@@ -39,7 +39,7 @@ impl World {
         world.topic(&world.tweets)?;
         let bus = world.bus()?;
         world.runtime.block_on(async {
-            for first in (0..TWEETS).step_by(10_000) {
+            for first in (0..tweets).step_by(10_000) {
                 let outputs: Result<Vec<_>, _> = (first..first + 10_000)
                     .map(|id| {
                         Ok::<_, heartbeat_core::Error>(Output {

@@ -138,8 +138,12 @@ impl DeadLetter {
 
     /// Whether `output` is a dead letter that [`of_output`](Self::of_output) could not make shorter.
     pub(crate) fn is_short(output: &Output) -> bool {
+        Self::is_one(output) && output.envelope.payload.len() <= MAX_KEPT
+    }
+
+    /// Whether `output` is a dead letter.
+    pub(crate) fn is_one(output: &Output) -> bool {
         output.envelope.headers.get(header::STAGE).is_some()
-            && output.envelope.payload.len() <= MAX_KEPT
     }
 
     /// What to publish on the topic of dead letters.

@@ -1,17 +1,20 @@
 //! The partitions that a member has, what it has read of them and what of that is committed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use heartbeat_core::{Error, Max, Message, Topic};
+use heartbeat_core::{Max, Message, Topic};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::member::MemberContext;
+use crate::partition::Partition;
 use crate::registry::{Parsed, WriterSchema};
+use crate::trouble::Trouble;
 use crate::wire::Fetched;
 
 /// Shared by a subscription, which reads and commits, and librdkafka, which gives partitions and takes them away.
@@ -30,61 +33,14 @@ pub(crate) struct Assignment {
 #[derive(Debug, Default)]
 struct State {
     owned: BTreeMap<i32, Partition>,
-    /// Partitions that were taken away with messages in hand. Should the member get one back, it does not read it until
-    /// a commit that fails has told it that what it holds is void.
-    lost: BTreeSet<i32>,
+    /// Partitions that were taken away with messages in hand, and what was in hand. Should the member get one back, it
+    /// does not read it until a commit that fails has told it that what it holds is void, or a commit that was on its way
+    /// has gone through with all of it.
+    lost: BTreeMap<i32, Range<i64>>,
     /// The partition that the last batch began with: the next one begins behind it.
     last: i32,
     leaving: bool,
     trouble: Option<Trouble>,
-}
-
-/// Why the member cannot go on.
-#[derive(Debug, Clone)]
-pub(crate) enum Trouble {
-    /// A person must act.
-    Told(Error),
-    /// The topic is said to be missing, perhaps only by a broker that has not heard of it.
-    Missing,
-    /// The client is of no use any more.
-    Broken(Error),
-}
-
-struct Partition {
-    queue: PartitionQueue<MemberContext>,
-    /// Fetched and not yet given.
-    ahead: VecDeque<Fetched>,
-    /// What is in hand: from the committed offset to the end of what was given. `None` before the first.
-    hand: Option<Range<i64>>,
-    /// It is to go to another member, and nothing more is read of it.
-    going: bool,
-}
-
-impl std::fmt::Debug for Partition {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Partition")
-            .field("ahead", &self.ahead.len())
-            .field("hand", &self.hand)
-            .field("going", &self.going)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Partition {
-    fn is_in_hand(&self) -> bool {
-        self.hand.as_ref().is_some_and(|hand| hand.start < hand.end)
-    }
-
-    /// The size of the message at `index` of those ahead, fetching it if need be.
-    fn size_at(&mut self, index: usize, trouble: &mut Option<Trouble>) -> Option<usize> {
-        while self.ahead.len() <= index {
-            match self.queue.poll(Duration::ZERO)? {
-                Ok(message) => self.ahead.push_back(Fetched::copy(&message)),
-                Err(error) => *trouble = Trouble::of(error).or(trouble.take()),
-            }
-        }
-        self.ahead.get(index).map(|fetched| fetched.size)
-    }
 }
 
 /// What there was to read.
@@ -205,6 +161,11 @@ impl Assignment {
         Taken::Batch(messages, spans)
     }
 
+    /// Fetches ahead what the next batch will be, as far as it is there.
+    pub(crate) fn fetch(&self, max: Max) {
+        self.lock().choose(max);
+    }
+
     /// Whether a checkpoint may be committed.
     pub(crate) fn standing(&self, spans: &BTreeMap<i32, Range<i64>>) -> Standing {
         let state = self.lock();
@@ -213,7 +174,7 @@ impl Assignment {
             let owned = state
                 .owned
                 .get(number)
-                .filter(|_| !state.lost.contains(number));
+                .filter(|_| !state.lost.contains_key(number));
             match owned.and_then(|partition| partition.hand.as_ref()) {
                 Some(hand) => hands.push((hand, span)),
                 None => return Standing::Void(*number),
@@ -235,9 +196,17 @@ impl Assignment {
             if let Some(hand) = state.owned.get_mut(number).and_then(|it| it.hand.as_mut()) {
                 hand.start = span.end;
             }
+            if let Entry::Occupied(mut lost) = state.lost.entry(*number) {
+                lost.get_mut().start = span.end;
+                if lost.get().is_empty() {
+                    lost.remove();
+                }
+            }
         }
         drop(state);
         self.committed.notify_all();
+        // What was lost and is back may be read now.
+        self.arrived.notify_waiters();
     }
 
     /// All that is in hand is void: gives the offset that each partition is to be read from again.
@@ -270,13 +239,7 @@ impl Assignment {
     ) {
         let mut state = self.lock();
         for (number, queue) in queues {
-            let partition = Partition {
-                queue,
-                ahead: VecDeque::new(),
-                hand: None,
-                going: false,
-            };
-            state.owned.insert(number, partition);
+            state.owned.insert(number, Partition::new(queue));
         }
         let owned: Vec<i32> = state.owned.keys().copied().collect();
         drop(state);
@@ -305,20 +268,20 @@ impl Assignment {
             let waited = self.committed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let mut dropped = BTreeSet::new();
+        let mut dropped = BTreeMap::new();
         for number in partitions {
             if let Some(partition) = state.owned.remove(number)
-                && partition.is_in_hand()
+                && let Some(hand) = partition.hand.filter(|hand| !hand.is_empty())
             {
-                dropped.insert(*number);
+                dropped.insert(*number, hand);
             }
         }
         let leaving = state.leaving;
-        state.lost.extend(&dropped);
+        state.lost.extend(dropped.clone());
         drop(state);
         if !dropped.is_empty() && !leaving {
             warn!(
-                topic = %self.topic, partitions = ?dropped,
+                topic = %self.topic, partitions = ?dropped.keys(),
                 "Partitions were taken away with work in flight; their new owner does it again."
             );
         }
@@ -359,7 +322,7 @@ impl State {
         }
         let mut turn: Vec<(i32, &mut Partition, usize)> = owned
             .iter_mut()
-            .filter(|(number, partition)| !partition.going && !lost.contains(number))
+            .filter(|(number, partition)| !partition.going && !lost.contains_key(number))
             .map(|(number, partition)| (*number, partition, 0))
             .collect();
         let behind = turn.partition_point(|(number, ..)| number <= last);

@@ -62,8 +62,8 @@ impl KafkaBus {
 
     fn source(&self, source: &str) -> Result<Worker<SourcePublisher>> {
         kept(&self.sources, source, || {
-            // The same in every process, so that the last one to begin is the only one.
-            let id = format!("heartbeat.source.{source}");
+            // The same in every process that moves this position, so that the last one to begin is the only one.
+            let id = format!("heartbeat.source.{}.{source}", self.shared.positions);
             let transactions = self.shared.transactions(source, id, 1);
             let (shared, source) = (self.shared.clone(), source.to_owned());
             Worker::start(move || SourcePublisher::new(shared, source, transactions))
@@ -153,9 +153,11 @@ impl Bus for KafkaBus {
                 .await
                 .map_err(|error| error.with("group", group))
         };
-        let counted = counted
-            .await
-            .map_err(|error| self.shared.health.explain(error))?;
+        let counted = counted.await.map_err(|error| {
+            // It may go on asking a broker that is dead: the next call takes a new one.
+            lock(&self.readers).remove(group);
+            self.shared.health.explain(error)
+        })?;
         let of_partition = |(partition, messages)| PartitionLag {
             partition,
             messages,

@@ -101,7 +101,7 @@ fn meaning(code: RDKafkaErrorCode) -> (ErrorKind, &'static str, &'static str) {
             "this user may not do that on the cluster",
             "Let who runs the brokers allow it.",
         ),
-        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+        Code::UnknownTopic | Code::UnknownTopicOrPartition => {
             (Misconfigured, "there is no such topic", CREATE_TOPICS)
         }
         Code::InvalidTopic => (
@@ -169,6 +169,8 @@ fn meaning(code: RDKafkaErrorCode) -> (ErrorKind, &'static str, &'static str) {
         | Code::RequestTimedOut
         | Code::MessageTimedOut
         | Code::TimedOutQueue => (Unavailable, "Kafka did not answer in time", ""),
+        // What the library says of a partition whose broker has died, until another one leads it.
+        Code::UnknownPartition => (Unavailable, "no broker leads the partition", ""),
         Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend => (
             Unavailable,
             "too few replicas are in sync",
@@ -208,6 +210,7 @@ mod tests {
             (Code::OperationTimedOut, Unavailable),
             (Code::CoordinatorNotAvailable, Unavailable),
             (Code::NotEnoughReplicas, Unavailable),
+            (Code::UnknownPartition, Unavailable),
         ] {
             assert_eq!(explain(KafkaError::AdminOp(code)).kind(), kind);
             let error = explain(KafkaError::Global(code));

@@ -7,6 +7,7 @@ mod config;
 mod error;
 mod health;
 mod member;
+mod partition;
 mod positions;
 mod progress;
 mod reader;
@@ -18,6 +19,7 @@ mod statistics;
 mod subscription;
 mod topics;
 mod transactions;
+mod trouble;
 mod wire;
 mod worker;
 

@@ -4,21 +4,22 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::Duration;
 
-use heartbeat_core::{Error, ErrorKind, Result, Topic};
+use heartbeat_core::{Error, Result, Topic};
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{
     BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance,
 };
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, ClientContext};
 use tokio::sync::oneshot;
 
-use crate::assignment::{Assignment, Trouble};
+use crate::assignment::Assignment;
 use crate::client::Told;
-use crate::error::{code, explain};
+use crate::error::explain;
 use crate::statistics;
+use crate::trouble::Trouble;
 use crate::wire::Fetched;
 
 /// How long the thread waits for the next event; how soon it sees that it is to end.
@@ -125,24 +126,6 @@ fn keep(consumer: Arc<BaseConsumer<MemberContext>>, assignment: &Assignment) {
     // They hold the consumer, which leaves the group when it is dropped: here, as that blocks.
     assignment.clear();
     drop(consumer);
-}
-
-impl Trouble {
-    /// What an error means for the member; nothing when librdkafka goes on by itself.
-    pub(crate) fn of(error: KafkaError) -> Option<Self> {
-        if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
-            return Some(Self::Broken(explain(error)));
-        }
-        match code(&error) {
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                Some(Self::Missing)
-            }
-            _ => {
-                let error = explain(error);
-                (error.kind() == ErrorKind::Misconfigured).then_some(Self::Told(error))
-            }
-        }
-    }
 }
 
 impl ClientContext for MemberContext {

@@ -59,9 +59,10 @@ impl SourcePublisher {
         };
         // An open transaction ends by its timeout at the latest.
         let until = Instant::now() + patience.max(self.shared.config.transaction_timeout * 2);
-        let position = positions::read(&reader, &topic, &self.source, end, until);
+        let position = positions::read(&reader, &topic, &self.source, end, until)?;
+        // One that failed may go on asking a broker that is dead: the next call takes a new one.
         self.reader = Some(reader);
-        position
+        Ok(position)
     }
 
     /// Publishes `records` and moves the source, unless it has been moved already.

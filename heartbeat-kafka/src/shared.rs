@@ -102,7 +102,11 @@ impl Control {
             .client
             .client()
             .fetch_watermarks(topic.as_str(), partition, self.patience);
-        let (_, end) = ends.map_err(|error| explain(error).with("topic", topic))?;
+        let (_, end) = ends.map_err(|error| {
+            // The client may go on asking a broker that is dead: this tells it which one leads now.
+            let _ = self.partitions(topic);
+            explain(error).with("topic", topic)
+        })?;
         Ok(end)
     }
 }

@@ -15,12 +15,13 @@ use tokio::pin;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-use crate::assignment::{Assignment, Standing, Taken, Trouble};
+use crate::assignment::{Assignment, Standing, Taken};
 use crate::error::explain;
 use crate::member::{Member, MemberContext, membership};
 use crate::registry::{Parsed, WriterSchema};
 use crate::shared::{Shared, Slot};
 use crate::transactions::{Offsets, Transactions, was_fenced};
+use crate::trouble::Trouble;
 use crate::wire::Record;
 use crate::worker::Worker;
 
@@ -37,6 +38,8 @@ pub(crate) struct KafkaSubscription {
     transactions: Worker<Transactions>,
     /// How many times all batches polled before became void.
     generation: u64,
+    /// The most that any poll was to bring.
+    most: Max,
     slot: Slot,
 }
 
@@ -54,6 +57,10 @@ impl KafkaSubscription {
             member,
             transactions,
             generation: 0,
+            most: Max {
+                messages: 0,
+                bytes: 0,
+            },
             slot,
         })
     }
@@ -144,6 +151,10 @@ fn offsets(topic: &Topic, offsets: impl Iterator<Item = (i32, i64)>) -> Result<T
 impl Subscription for KafkaSubscription {
     async fn poll(&mut self, max: Max, wait: Duration) -> Result<Batch> {
         let until = Instant::now() + wait;
+        self.most = Max {
+            messages: max.messages.max(self.most.messages),
+            bytes: max.bytes.max(self.most.bytes),
+        };
         // Those that the registry does not have are not remembered beyond this poll.
         let mut found: HashMap<WriterSchema, Parsed> = HashMap::new();
         loop {
@@ -205,10 +216,12 @@ impl Subscription for KafkaSubscription {
             patience: self.shared.config.request_timeout,
             another_id: self.shared.another_id(&self.group),
         };
-        let committed = self
+        let commit = self
             .transactions
-            .run(move |transactions| commit.run(transactions))
-            .await;
+            .run(move |transactions| commit.run(transactions));
+        // While the brokers write, the next batch is copied out of librdkafka.
+        let next = async { self.member.assignment.fetch(self.most) };
+        let (committed, ()) = tokio::join!(commit, next);
         match committed {
             Err(error) if error.kind() == ErrorKind::Rebalanced => {
                 self.start_over().await?;
@@ -279,7 +292,7 @@ impl Commit {
             return Ok(());
         }
         drop(consumer);
-        let published = transactions.publish(&self.records, Some(&Offsets { list, group }));
+        let published = transactions.publish(&self.records, Some(Offsets { list, group }));
         match published {
             Ok(()) => self.assignment.advance(&self.spans),
             Err(ref error) if was_fenced(error) => transactions.rename(self.another_id),

@@ -1,6 +1,7 @@
 //! Publishing in transactions.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,9 @@ use crate::wire::Record;
 
 /// How often to look whether messages have been taken.
 const TICK: Duration = Duration::from_micros(100);
+
+/// How much longer than it was told librdkafka may take before it is given up.
+const MARGIN: Duration = Duration::from_millis(500);
 
 /// The offsets that a transaction moves a group to, and the membership they are moved under.
 pub(crate) struct Offsets {
@@ -45,7 +49,7 @@ pub(crate) struct Transactions {
     in_doubt: bool,
 }
 
-type Transactor = ThreadedProducer<Deliveries>;
+type Transactor = Arc<ThreadedProducer<Deliveries>>;
 
 /// What is left to do with a transaction that failed.
 enum Rest {
@@ -105,14 +109,14 @@ impl Transactions {
             let id = format!("{}.{number}", self.id);
             let deliveries = Deliveries::new(self.told.clone());
             let config = self.settings.producer(&id);
-            let producer = Transactor::from_config_and_context(&config, deliveries);
+            let producer = ThreadedProducer::from_config_and_context(&config, deliveries);
             let producer = producer.map_err(explain)?;
             if let Err(error) = producer.init_transactions(self.timeout) {
                 let error = explain(error).with("transactional id", &id);
                 return Err(self.told.health.explain(error));
             }
             debug!(id, "Publishes in transactions.");
-            *lane = Some(producer);
+            *lane = Some(Arc::new(producer));
         }
         Ok(())
     }
@@ -121,7 +125,7 @@ impl Transactions {
     ///
     /// # Errors
     /// Nothing counts, unless [`settle`](Self::settle) says that it is not known.
-    pub(crate) fn publish(&mut self, records: &[Record], offsets: Option<&Offsets>) -> Result<()> {
+    pub(crate) fn publish(&mut self, records: &[Record], offsets: Option<Offsets>) -> Result<()> {
         self.make_ready()?;
         let lanes = self.lanes.len();
         let lane = &mut self.lanes[self.turn];
@@ -174,7 +178,7 @@ pub(crate) fn was_fenced(error: &Error) -> bool {
 fn transact(
     producer: &Transactor,
     records: &[Record],
-    offsets: Option<&Offsets>,
+    offsets: Option<Offsets>,
     until: Instant,
 ) -> Result<(), (Error, Rest)> {
     let left = || until.saturating_duration_since(Instant::now());
@@ -184,20 +188,16 @@ fn transact(
     producer
         .begin_transaction()
         .map_err(|error| (explain(error), Rest::Renew))?;
+    let mut framed = Vec::new();
     for (index, record) in records.iter().enumerate() {
-        send(producer, record, index, until).map_err(|error| {
+        send(producer, record, index, &mut framed, until).map_err(|error| {
             let told = reason(producer, &error, records);
             let told = told.unwrap_or_else(|| refused(error, records, index));
             (told, Rest::Abort)
         })?;
     }
-    if let Some(Offsets { list, group }) = offsets {
-        producer
-            .send_offsets_to_transaction(list, group, left())
-            .map_err(|error| match reason(producer, &error, records) {
-                Some(told) => (told, Rest::Abort),
-                None => failed(error),
-            })?;
+    if let Some(offsets) = offsets {
+        move_group(producer, offsets, records, left())?;
     }
     // Not by librdkafka's flush, which rdkafka asks in steps of 100 ms.
     while producer.in_flight_count() > 0 && !left().is_zero() {
@@ -228,15 +228,50 @@ fn transact(
     }
 }
 
+/// Moves a group within the transaction.
+///
+/// On a thread of its own: when the group's coordinator has died while this producer had nothing to do, librdkafka waits
+/// for that broker without end, whatever it was told. The producer is then left to that thread, and another is made.
+fn move_group(
+    producer: &Transactor,
+    offsets: Offsets,
+    records: &[Record],
+    timeout: Duration,
+) -> Result<(), (Error, Rest)> {
+    let (answer, answered) = mpsc::channel();
+    let its = producer.clone();
+    let mover = thread::Builder::new().name("heartbeat-kafka".to_owned());
+    let started = mover.spawn(move || {
+        let Offsets { list, group } = offsets;
+        // When nobody waits for it any more, nobody misses it.
+        let _ = answer.send(its.send_offsets_to_transaction(&list, &group, timeout));
+    });
+    if let Err(error) = started {
+        let error = Error::unavailable("cannot start a thread").caused_by(error);
+        return Err((error, Rest::Abort));
+    }
+    match answered.recv_timeout(timeout + MARGIN) {
+        Ok(moved) => moved.map_err(|error| match reason(producer, &error, records) {
+            Some(told) => (told, Rest::Abort),
+            None => failed(error),
+        }),
+        Err(_) => Err((
+            Error::unavailable("offsets were not taken in time"),
+            Rest::Renew,
+        )),
+    }
+}
+
 /// Hands a record to librdkafka, waiting while its queue is full.
 fn send(
     producer: &Transactor,
     record: &Record,
     index: usize,
+    framed: &mut Vec<u8>,
     until: Instant,
 ) -> Result<(), KafkaError> {
     loop {
-        match producer.send(record.to_send(index)) {
+        match producer.send(record.to_send(index, framed)) {
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _))
                 if Instant::now() < until =>

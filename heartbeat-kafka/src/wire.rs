@@ -12,7 +12,7 @@ use rdkafka::producer::BaseRecord;
 use crate::positions;
 use crate::registry::{Parsed, Registry, VALUE_SCHEMA_ID, WriterSchema, frame, unframe};
 
-/// What is published: bytes.
+/// What is published.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) topic: Topic,
@@ -20,6 +20,8 @@ pub(crate) struct Record {
     partition: Option<i32>,
     key: Bytes,
     value: Option<Bytes>,
+    /// The id of the value's schema, for its frame.
+    schema: Option<u32>,
     headers: Headers,
 }
 
@@ -32,34 +34,33 @@ impl Record {
             partition: Some(positions::PARTITION),
             key: Bytes::copy_from_slice(source.as_bytes()),
             value: Some(Bytes::copy_from_slice(position.as_bytes())),
+            schema: None,
             headers: Headers::default(),
         }
     }
 
-    /// An output with its value framed.
-    fn of(output: &Output, id: Option<u32>) -> Self {
+    /// An output, and the id of its schema.
+    fn of(output: &Output, schema: Option<u32>) -> Self {
         let Envelope {
             key,
             payload,
             headers,
         } = &output.envelope;
-        let value = match (payload, id) {
-            (Payload::Avro { datum, .. }, Some(id)) => Some(frame(id, datum)),
-            (Payload::Avro { datum: bytes, .. } | Payload::Raw { bytes, .. }, _) => {
-                Some(bytes.clone())
-            }
-            (Payload::Tombstone, _) => None,
+        let value = match payload {
+            Payload::Avro { datum: bytes, .. } | Payload::Raw { bytes, .. } => Some(bytes.clone()),
+            Payload::Tombstone => None,
         };
         Self {
             topic: output.topic.clone(),
             partition: None,
             key: key.clone(),
             value,
+            schema,
             headers: headers.clone(),
         }
     }
 
-    /// Outputs with their values framed; a schema is registered when that has not been done.
+    /// Outputs and the ids of their schemas; one is registered when that has not been done.
     pub(crate) async fn all(outputs: &[Output], registry: &Registry) -> Result<Vec<Self>> {
         let mut records = Vec::with_capacity(outputs.len());
         // Most are of one topic and one schema.
@@ -85,8 +86,12 @@ impl Record {
         Ok(records)
     }
 
-    /// For librdkafka, which copies it. `index` comes back with the delivery.
-    pub(crate) fn to_send(&self, index: usize) -> BaseRecord<'_, [u8], [u8], usize> {
+    /// For librdkafka, which copies it; a frame is made in `framed`. `index` comes back with the delivery.
+    pub(crate) fn to_send<'a>(
+        &'a self,
+        index: usize,
+        framed: &'a mut Vec<u8>,
+    ) -> BaseRecord<'a, [u8], [u8], usize> {
         let mut record = BaseRecord::with_opaque_to(self.topic.as_str(), index);
         if let Some(partition) = self.partition {
             record = record.partition(partition);
@@ -95,8 +100,13 @@ impl Record {
         if !self.key.is_empty() {
             record = record.key(&self.key[..]);
         }
-        if let Some(value) = &self.value {
-            record = record.payload(&value[..]);
+        match (&self.value, self.schema) {
+            (Some(datum), Some(id)) => {
+                frame(id, datum, framed);
+                record = record.payload(&framed[..]);
+            }
+            (Some(bytes), None) => record = record.payload(&bytes[..]),
+            (None, _) => {}
         }
         if self.headers.iter().len() > 0 {
             let mut headers = OwnedHeaders::new_with_capacity(self.headers.iter().len());

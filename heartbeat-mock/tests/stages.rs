@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use heartbeat_core::{
-    Analyzer, Bus, DeadLetter, Error, ErrorKind, Idle, Output, Result, Scores, Sentiment, Stage,
-    StageOptions, Store, Summary, Topic, Topics, analyze, ingest, transfer,
+    Analyzer, Bus, DeadLetter, Envelope, Error, ErrorKind, Idle, Output, Payload, Result, Scores,
+    Sentiment, Stage, StageOptions, Store, Summary, Topic, Topics, TweetId, analyze, ingest,
+    transfer,
 };
 use heartbeat_core::{Bucket, Keyed, Page, Query, WriteReport};
 use heartbeat_mock::{
@@ -358,6 +359,30 @@ async fn an_output_the_bus_refuses_becomes_a_dead_letter_and_the_rest_goes_throu
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_the_bus_refuses_is_cut_short_and_counted_once() {
+    let bus = MemoryBus::default();
+    let options = options(Stage::Analyze);
+    let huge = Payload::Raw {
+        bytes: vec![b'x'; 1 << 20].into(),
+        reason: String::new(),
+    };
+    let output = Output {
+        topic: options.topics.ingest.clone(),
+        envelope: Envelope::new(TweetId(1).to_key().to_vec().into(), huge),
+    };
+    bus.publish(&[output], None).await.expect("published");
+    let too_large = Error::invalid("larger than the broker takes").at_item(0);
+    bus.faults().fail(Call::Commit, 1, too_large);
+    let summary = analyze(&bus, Arc::new(FreeAnalyzer), &options).await;
+    let summary = summary.expect("analyzed");
+    assert_eq!((summary.written, summary.dead_letters), (0, 1));
+    let dead = bus.messages(&options.topics.ingest.dead_letters());
+    assert!((1..1 << 20).contains(&dead[0].envelope.payload.len()));
+    let letter = DeadLetter::from_message(&dead[0]).unwrap();
+    assert_ne!(letter.error, "larger than the broker takes");
 }
 
 #[tokio::test(start_paused = true)]

@@ -153,9 +153,10 @@ impl Ingest<'_> {
                 .await;
             match result {
                 Err(error) if error.kind() == ErrorKind::Invalid => {
-                    bury(&mut outputs, Stage::Ingest, source, error)?;
-                    published.tweets -= 1;
-                    published.dead_letters += 1;
+                    if bury(&mut outputs, Stage::Ingest, source, error)? {
+                        published.tweets -= 1;
+                        published.dead_letters += 1;
+                    }
                 }
                 result => return result.map(|()| published),
             }

@@ -234,9 +234,10 @@ impl Consumer<'_> {
                     return Ok(());
                 }
                 ErrorKind::Invalid => {
-                    bury(&mut handled.outputs, *stage, &options.group, error)?;
-                    handled.written -= 1;
-                    handled.dead_letters += 1;
+                    if bury(&mut handled.outputs, *stage, &options.group, error)? {
+                        handled.written -= 1;
+                        handled.dead_letters += 1;
+                    }
                 }
                 _ => tries.again(error).await?,
             }
@@ -288,20 +289,26 @@ impl Consumer<'_> {
     }
 }
 
-/// Replaces the output that `error` names by its dead letter, its value cut short.
+/// Replaces the output that `error` names by its dead letter, its value cut short. Gives whether it was none before.
 ///
 /// # Errors
 /// `error` itself when it names none, or when that is a short dead letter already.
-pub(super) fn bury(outputs: &mut [Output], stage: Stage, reader: &str, error: Error) -> Result<()> {
+pub(super) fn bury(
+    outputs: &mut [Output],
+    stage: Stage,
+    reader: &str,
+    error: Error,
+) -> Result<bool> {
     let refused = match error.item() {
         Some(index) if error.kind() == ErrorKind::Invalid => outputs.get_mut(index),
         _ => None,
     };
     match refused {
         Some(output) if !DeadLetter::is_short(output) => {
+            let lived = !DeadLetter::is_one(output);
             let letter = DeadLetter::of_output(stage, reader, output.clone(), &error);
             *output = letter.into_output();
-            Ok(())
+            Ok(lived)
         }
         _ => Err(error),
     }

@@ -1,6 +1,6 @@
 //! Confluent's wire format: which schema a value was written with.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use heartbeat_core::Headers;
 
 use super::writer::WriterSchema;
@@ -15,13 +15,12 @@ const GUID: u8 = 1;
 /// A first byte and an id.
 const PREFIX: usize = 5;
 
-/// Puts the schema's id before the datum.
-pub(crate) fn frame(id: u32, datum: &[u8]) -> Bytes {
-    let mut value = BytesMut::with_capacity(PREFIX + datum.len());
+/// Makes `value` the datum with the schema's id before it.
+pub(crate) fn frame(id: u32, datum: &[u8], value: &mut Vec<u8>) {
+    value.clear();
     value.put_u8(ID);
     value.put_u32(id);
     value.put_slice(datum);
-    value.freeze()
 }
 
 /// The writer's schema and the datum, which is a part of `value`; why not, for a value that is in no
@@ -83,15 +82,21 @@ mod tests {
         unframe(&Bytes::copy_from_slice(value), headers).unwrap_err()
     }
 
+    fn framed(id: u32, datum: &[u8]) -> Bytes {
+        let mut value = Vec::new();
+        frame(id, datum, &mut value);
+        value.into()
+    }
+
     #[test]
     fn a_frame_is_0_the_id_big_endian_and_the_datum() {
-        assert_eq!(*frame(0x0102_0304, b"xy"), [0, 1, 2, 3, 4, b'x', b'y']);
-        assert_eq!(*frame(7, b""), [0, 0, 0, 0, 7]);
+        assert_eq!(*framed(0x0102_0304, b"xy"), [0, 1, 2, 3, 4, b'x', b'y']);
+        assert_eq!(*framed(7, b""), [0, 0, 0, 0, 7]);
     }
 
     #[test]
     fn the_datum_is_not_copied() {
-        let value = frame(7, b"datum");
+        let value = framed(7, b"datum");
         let (writer, datum) = unframe(&value, &Headers::default()).unwrap();
         assert_eq!(writer, WriterSchema::Id(7));
         assert_eq!(datum.as_ptr(), value[5..].as_ptr());
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_header_goes_before_the_value() {
-        let value = frame(7, b"datum");
+        let value = framed(7, b"datum");
         let (writer, datum) = unframe(&value, &with_header(&[0, 0, 0, 1, 1])).unwrap();
         assert_eq!((writer, datum), (WriterSchema::Id(257), value.clone()));
 
@@ -133,7 +138,7 @@ mod tests {
                 "has 5 bytes, which is no GUID after byte 1",
             ),
         ] {
-            let reason = reason(&frame(7, b""), &with_header(header));
+            let reason = reason(&framed(7, b""), &with_header(header));
             assert_eq!(reason, format!("the header {name} {why}"));
         }
     }
@@ -141,7 +146,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_framed_comes_back(id: u32, datum: Vec<u8>) {
-            let (writer, back) = unframe(&frame(id, &datum), &Headers::default()).unwrap();
+            let (writer, back) = unframe(&framed(id, &datum), &Headers::default()).unwrap();
             prop_assert_eq!(writer, WriterSchema::Id(id));
             prop_assert_eq!(&back[..], &datum[..]);
         }

@@ -102,9 +102,9 @@ impl SourceArgs {
 pub(crate) struct BusArgs {
     #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_BUS", help = BUSES)]
     bus: Option<String>,
-    /// The URL of Kafka's schema registry [default: http://localhost:8081]
+    /// The URL of Kafka's schema registry [default: http://localhost:8081] [env: HEARTBEAT_REGISTRY]
     #[cfg(feature = "kafka")]
-    #[arg(long, value_name = "URL", env = "HEARTBEAT_REGISTRY")]
+    #[arg(long, value_name = "URL")]
     registry: Option<String>,
 }
 
@@ -120,14 +120,15 @@ impl BusArgs {
             config.set_bus(address)?;
         }
         #[cfg(feature = "kafka")]
-        if let Some(url) = &self.registry {
-            match &mut config.bus {
-                Some(BusConfig::Kafka(kafka)) => kafka.registry.url.clone_from(url),
-                _ => {
-                    return Err(Error::misconfigured("--registry is for a Kafka bus")
-                        .hint("Leave it out, or choose `--bus kafka:HOST:PORT`."));
-                }
+        if let Some(BusConfig::Kafka(kafka)) = &mut config.bus {
+            // Not by clap: the variable may be set for another bus to come, and is no mistake then.
+            let variable = std::env::var("HEARTBEAT_REGISTRY").ok();
+            if let Some(url) = self.registry.clone().or(variable) {
+                kafka.registry.url = url;
             }
+        } else if self.registry.is_some() {
+            return Err(Error::misconfigured("--registry is for a Kafka bus")
+                .hint("Leave it out, or choose `--bus kafka:HOST:PORT`."));
         }
         Ok(())
     }

@@ -59,7 +59,10 @@ pub(crate) async fn run(args: &RunArgs, context: &Context) -> Result<ExitCode> {
 
     let stop = stop_token()?;
     let (source, file) = work::open_source(config.source()?).await?;
-    let bus = backend::open_bus(config.bus()?).await?;
+    let bus = work::open_bus(config.bus()?, &config.stages, &stop);
+    let Some(bus) = bus.await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let (analyzer, _) = tokio::select! {
         opened = context.open_analyzer(config.analyzer()?) => opened?,
         // A model that is fetched can take its time.

@@ -118,7 +118,10 @@ pub(crate) async fn ingest(args: &IngestArgs, context: &Context) -> Result<ExitC
     options.from_start = args.from_start;
 
     let stop = stop_token()?;
-    let bus = backend::open_bus(lasting_bus(config.bus()?)?).await?;
+    let bus = work::open_bus(lasting_bus(config.bus()?)?, &config.stages, &stop);
+    let Some(bus) = bus.await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let (source, file) = work::open_source(config.source()?).await?;
     let mut flow = Flow::new(bus, stop);
     flow.ingest(source, options);
@@ -139,7 +142,10 @@ pub(crate) async fn analyze(args: &AnalyzeArgs, context: &Context) -> Result<Exi
     options.idle = args.end.idle(ANALYZE_POLLS);
 
     let stop = stop_token()?;
-    let bus = backend::open_bus(lasting_bus(config.bus()?)?).await?;
+    let bus = work::open_bus(lasting_bus(config.bus()?)?, &config.stages, &stop);
+    let Some(bus) = bus.await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let (analyzer, _) = tokio::select! {
         opened = context.open_analyzer(config.analyzer()?) => opened?,
         // A model that is fetched can take its time.
@@ -165,7 +171,10 @@ pub(crate) async fn transfer(args: &TransferArgs, context: &Context) -> Result<E
     options.idle = args.end.idle(TRANSFER_POLLS);
 
     let stop = stop_token()?;
-    let bus = backend::open_bus(lasting_bus(config.bus()?)?).await?;
+    let bus = work::open_bus(lasting_bus(config.bus()?)?, &config.stages, &stop);
+    let Some(bus) = bus.await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let store = backend::open_store(lasting_store(config.store()?)?).await?;
     let mut flow = Flow::new(bus, stop);
     flow.transfer(store, options);

@@ -1,10 +1,15 @@
 //! What the commands that run stages share.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use heartbeat::backend;
-use heartbeat::config::{Config, SourceConfig};
-use heartbeat_core::{JsonlProgress, JsonlSource, Result, Source, Stage, StageOptions};
+use heartbeat::config::{BusConfig, Config, SourceConfig, StagesConfig};
+use heartbeat_core::{Bus, JsonlProgress, JsonlSource, Result, Source, Stage, StageOptions};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use crate::cli::context::Context;
 use crate::cli::done::Tally;
@@ -49,6 +54,50 @@ impl Work {
 pub(crate) fn options(config: &Config) -> Result<[StageOptions; 3]> {
     let [ingest, analyze, transfer] = Stage::ALL.map(|stage| config.stages.options(stage));
     Ok([ingest?, analyze?, transfer?])
+}
+
+/// Opens the bus, and waits for it while it is away; gives none when told to stop meanwhile.
+pub(crate) async fn open_bus(
+    config: BusConfig,
+    stages: &StagesConfig,
+    stop: &CancellationToken,
+) -> Result<Option<Arc<dyn Bus>>> {
+    let mut backoff = ExponentialBuilder::default()
+        .with_min_delay(stages.retry_first)
+        .with_max_delay(stages.retry_longest)
+        .with_jitter()
+        .without_max_times()
+        .build();
+    let mut failures = 0;
+    let open = async {
+        loop {
+            match backend::open_bus(config.clone()).await {
+                Err(error) if error.is_retryable() => {
+                    failures += 1;
+                    let wait = backoff.next().unwrap_or(stages.retry_longest);
+                    let wait = wait.max(error.wait_before_retry().unwrap_or_default());
+                    warn!(
+                        what = "open the bus",
+                        error = error.report(),
+                        failures,
+                        wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                        "Trying again after a failure that may pass."
+                    );
+                    sleep(wait).await;
+                }
+                opened => {
+                    if failures > 0 && opened.is_ok() {
+                        info!(what = "open the bus", failures, "Works again.");
+                    }
+                    return opened;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        opened = open => opened.map(Some),
+        () = stop.cancelled() => Ok(None),
+    }
 }
 
 /// Opens the source, and gives what shows how far it is when that can be told.

@@ -1,0 +1,299 @@
+//! A pipeline of its own: topics, groups, a source and a store that no other test has.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use heartbeat::config::{BusConfig, Config};
+use heartbeat::kafka::{KafkaBus, KafkaConfig, TopicAdmin, TopicPlan};
+use heartbeat::sqlite::{SqliteStore, SqliteStoreConfig};
+use heartbeat::{Bus, Max, Message, Page, Query, Store, Topic, Topics, TweetId};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::process::Process;
+use crate::python::Python;
+
+/// Settings for many failures in a short time: what is killed is missed soon, and what fails is soon tried again.
+const HASTE: &str = "session_timeout = '2s'\ntransaction_timeout = '3s'\nhandover = '1s'\n";
+
+const ALL: Max = Max {
+    messages: 100_000,
+    bytes: usize::MAX,
+};
+
+/// What a world is made of.
+#[derive(Debug)]
+pub(crate) struct Making {
+    pub(crate) brokers: String,
+    pub(crate) registry: String,
+    /// The most messages in a batch: small, so that there is much to interrupt.
+    pub(crate) batch: usize,
+    /// Whether each process has a name that it keeps when it is started again.
+    pub(crate) named: bool,
+    /// How many brokers hold each message.
+    pub(crate) replication: u16,
+}
+
+impl Making {
+    /// On the services that all tests share.
+    pub(crate) fn shared() -> Self {
+        Self {
+            brokers: testbed::shared_brokers().expect("the shared broker"),
+            registry: testbed::shared_registry().expect("the shared registry"),
+            batch: 1000,
+            named: false,
+            replication: 1,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    making: Making,
+    name: String,
+    pub(crate) topics: Topics,
+    /// Those of the tweets in the source.
+    pub(crate) ids: BTreeSet<i64>,
+    store: SqliteStore,
+    pub(crate) bus: KafkaBus,
+}
+
+impl World {
+    /// Makes the topics, and the source of the real tweets or of some made up.
+    pub(crate) async fn new(making: Making) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let name = format!("e2e-{:08x}", random(1 << 32));
+        let topic = |of: &str| Topic::new(&format!("{name}.{of}")).expect("a name");
+        let topics = Topics {
+            ingest: topic("ingest"),
+            sentiment: topic("sentiment"),
+        };
+        let tweets = tweets();
+        // A file of its own: sources are told apart by their paths.
+        fs::write(folder.path().join("tweets.jsonl"), &tweets).expect("written");
+        let store = SqliteStore::open(SqliteStoreConfig {
+            path: folder.path().join("points.db"),
+            ..SqliteStoreConfig::default()
+        });
+        let store = store.await.expect("a store");
+        fs::write(
+            folder.path().join("heartbeat.toml"),
+            config(&making, &name, &topics, None),
+        )
+        .expect("written");
+        let config = bus_config(&folder.path().join("heartbeat.toml"));
+        let admin = TopicAdmin::connect(config.clone()).await;
+        let plans = TopicPlan::of_topics(&config.topics, &topics).expect("plans");
+        let created = admin.expect("the brokers").create(&plans).await;
+        assert_eq!(created.expect("topics").len(), plans.len());
+        Self {
+            ids: tweets.lines().map(id_of).collect(),
+            bus: KafkaBus::open(config).await.expect("the bus"),
+            folder,
+            making,
+            name,
+            topics,
+            store,
+        }
+    }
+
+    /// Starts `heartbeat`; `name` is that of its config and its log.
+    pub(crate) fn start(&self, name: &str, args: &[&str]) -> Process {
+        let path = self.folder.path().join(format!("{name}.toml"));
+        let instance = self.making.named.then_some(name);
+        let config = config(&self.making, &self.name, &self.topics, instance);
+        fs::write(path, config).expect("written");
+        Process::start(self.folder.path(), name, &[args, &["--json"]].concat())
+    }
+
+    /// Other programs on the same topics.
+    pub(crate) fn python(&self) -> Python {
+        Python::new(&self.making.brokers, &self.making.registry)
+    }
+
+    /// What all processes have logged.
+    pub(crate) fn logs(&self) -> String {
+        let mut logs = String::new();
+        for entry in fs::read_dir(self.folder.path()).expect("a folder") {
+            let path = entry.expect("a file").path();
+            if path.extension().is_some_and(|it| it == "log") {
+                let log = fs::read(&path).unwrap_or_default();
+                let log = String::from_utf8_lossy(&log);
+                writeln!(logs, "--- {}\n{log}", path.display()).expect("a string takes it");
+            }
+        }
+        logs
+    }
+
+    /// The name of one of this world's groups.
+    pub(crate) fn group(&self, stage: &str) -> String {
+        format!("{}-{stage}", self.name)
+    }
+
+    /// The tweets that have become points.
+    pub(crate) async fn stored(&self) -> Vec<i64> {
+        let all = Page::first(usize::MAX >> 1);
+        let points = self.store.read(&Query::default(), &all).await;
+        let points = points.expect("points");
+        points.iter().map(|point| point.id.0).collect()
+    }
+
+    /// Waits until so many tweets are points.
+    pub(crate) async fn until_stored(&self, tweets: usize, patience: Duration) {
+        let started = Instant::now();
+        loop {
+            let stored = self.stored().await.len();
+            if stored >= tweets {
+                return;
+            }
+            assert!(
+                started.elapsed() < patience,
+                "{stored} of {tweets} were stored within {patience:?}\n{}",
+                self.logs()
+            );
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// All messages of a topic, as a reader of committed data finds them.
+    pub(crate) async fn read(&self, topic: &Topic) -> Vec<Message> {
+        let group = self.group(&format!("verify-{:x}", random(1 << 32)));
+        let mut messages = Vec::new();
+        if self.lag(topic, &group).await == 0 {
+            return messages;
+        }
+        let mut reader = self.bus.subscribe(topic, &group).await.expect("a reader");
+        let started = Instant::now();
+        loop {
+            let wait = Duration::from_millis(200);
+            let batch = reader.poll(ALL, wait).await.expect("a batch");
+            if !batch.is_empty() {
+                let committed = reader.commit(&batch.checkpoint, &[]).await;
+                committed.expect("a commit");
+                messages.extend(batch.messages);
+            } else if self.lag(topic, &group).await == 0 {
+                break;
+            }
+            let patience = Duration::from_secs(60);
+            assert!(started.elapsed() < patience, "{topic}\n{}", self.logs());
+        }
+        reader.close().await.expect("closed");
+        messages
+    }
+
+    /// How many messages of a topic a group has not committed.
+    pub(crate) async fn lag(&self, topic: &Topic, group: &str) -> u64 {
+        let lag = self.bus.lag(topic, group).await.expect("a lag");
+        lag.iter().map(|partition| partition.messages).sum()
+    }
+
+    /// Every tweet is one point and one message of each topic, and nothing died.
+    pub(crate) async fn assert_everything_arrived_once(&self) {
+        let Topics { ingest, sentiment } = &self.topics;
+        let dead = [ingest.dead_letters(), sentiment.dead_letters()];
+        let (ingested, scored, unread, unstored) = tokio::join!(
+            self.read(ingest),
+            self.read(sentiment),
+            self.read(&dead[0]),
+            self.read(&dead[1])
+        );
+        let expected: Vec<i64> = self.ids.iter().copied().collect();
+        let mut stored = self.stored().await;
+        stored.sort_unstable();
+        for (what, found) in [
+            ("points", stored),
+            ("ingest", keys(&ingested)),
+            ("sentiment", keys(&scored)),
+        ] {
+            assert!(
+                found == expected,
+                "{what}: {} of {}, {} differ\n{}",
+                found.len(),
+                expected.len(),
+                found
+                    .iter()
+                    .collect::<BTreeSet<_>>()
+                    .len()
+                    .abs_diff(found.len()),
+                self.logs()
+            );
+        }
+        assert_eq!((unread, unstored), (vec![], vec![]), "{}", self.logs());
+    }
+}
+
+/// The config of a process, or of the test itself.
+fn config(making: &Making, name: &str, topics: &Topics, instance: Option<&str>) -> String {
+    let Making {
+        brokers,
+        registry,
+        batch,
+        replication,
+        ..
+    } = making;
+    let instance = instance.map_or_else(String::new, |it| format!("instance = '{name}.{it}'\n"));
+    format!(
+        "[source]\nkind = 'jsonl'\npath = 'tweets.jsonl'\n\
+         [bus]\nkind = 'kafka'\nbrokers = '{brokers}'\nregistry = '{registry}'\n{HASTE}{instance}\
+         [bus.topics]\npositions = '{name}.positions'\nreplication = {replication}\n\
+         [store]\nkind = 'sqlite'\npath = 'points.db'\n\
+         [stages]\ngroup = '{name}'\ningest_topic = '{}'\nsentiment_topic = '{}'\n\
+         batch = {batch}\nin_flight = {}\npoll_wait = '20ms'\nretry_longest = '1s'\n",
+        topics.ingest,
+        topics.sentiment,
+        3 * batch,
+    )
+}
+
+fn bus_config(path: &Path) -> KafkaConfig {
+    let config = Config::read(path).expect("a config");
+    match config.bus().expect("a bus") {
+        BusConfig::Kafka(config) => *config,
+        other => panic!("{other} is not Kafka"),
+    }
+}
+
+/// The real tweets, or some made up.
+fn tweets() -> String {
+    if let Some(path) = env::var_os("HEARTBEAT_TWEETS") {
+        return fs::read_to_string(path).expect("the tweets are there");
+    }
+    assert!(
+        env::var_os("HEARTBEAT_REQUIRE_DATA").is_none(),
+        "the real tweets are required"
+    );
+    (1..=1000).fold(String::new(), |mut lines, id| {
+        writeln!(
+            lines,
+            r#"{{"id":"{id}","text":"good news {id}","created_at":"2022-05-09T05:17:42Z","task":"t"}}"#
+        )
+        .expect("a string takes it");
+        lines
+    })
+}
+
+fn id_of(line: &str) -> i64 {
+    let post: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    let id = post["id"].as_str().expect("an id");
+    id.parse().expect("an id is a number")
+}
+
+/// The keys of messages, sorted; one that is there twice stands twice.
+fn keys(messages: &[Message]) -> Vec<i64> {
+    let keys = messages
+        .iter()
+        .map(|message| TweetId::from_key(&message.envelope.key).expect("a key"));
+    let mut keys: Vec<i64> = keys.map(|id| id.0).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// Up to `most`, anew each time.
+pub(crate) fn random(most: u64) -> u64 {
+    RandomState::new().hash_one(()) % most
+}
