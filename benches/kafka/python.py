@@ -33,7 +33,7 @@ SENTIMENT = json.dumps(
 def main():
     brokers, registry, source, target, group, size, count = sys.argv[1:]
     size, count = int(size), int(count)
-    registry = SchemaRegistryClient({"url": registry})
+    registry = SchemaRegistryClient({"url": registry, "timeout": 10})
     decode = AvroDeserializer(registry)
     encode = AvroSerializer(registry, SENTIMENT)
     read = SerializationContext(source, MessageField.VALUE)

@@ -26,7 +26,8 @@ def tell(**what):
 
 
 def registry():
-    return SchemaRegistryClient({"url": os.environ["REGISTRY"]})
+    # Without a timeout, an answer that is lost is waited for without end. It asks again by itself.
+    return SchemaRegistryClient({"url": os.environ["REGISTRY"], "timeout": 10})
 
 
 def publish(topic, messages):
