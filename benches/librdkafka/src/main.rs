@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     while rd::rd_kafka_produce(
                         target,
                         -1,
-                        i32::try_from(rd::RD_KAFKA_MSG_F_COPY)?,
+                        rd::RD_KAFKA_MSG_F_COPY,
                         it.payload,
                         it.len,
                         it.key.cast::<c_void>(),
