@@ -14,9 +14,9 @@ use crate::source::Position;
 /// Topics of messages, read by groups of consumers: Kafka's model.
 ///
 /// A topic has partitions; a message goes to the partition its key decides, so that messages of
-/// one key stay in order. An empty key is none: such messages may go to any partition. Every group reads every message once; the partitions are shared out
-/// among the group's members, each to one member at a time. A group that is new to a topic
-/// begins at its first message.
+/// one key stay in order. An empty key is none: such messages may go to any partition. Every group
+/// reads every message once; the partitions are shared out among the group's members, each to one
+/// member at a time. A group that is new to a topic begins at its first message.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Bus: fmt::Debug + Send + Sync + 'static {

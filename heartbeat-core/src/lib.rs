@@ -8,6 +8,7 @@ pub mod conformance;
 mod dead_letter;
 pub mod durations;
 mod error;
+mod host;
 #[cfg(feature = "jsonl")]
 mod jsonl;
 mod message;
@@ -27,6 +28,7 @@ pub use bus::{Batch, Bus, Checkpoint, Max, PartitionLag, Progress, Subscription}
 pub use codec::Codec;
 pub use dead_letter::{DeadLetter, header};
 pub use error::{Error, ErrorKind, Result};
+pub use host::is_this_machine;
 #[cfg(feature = "jsonl")]
 pub use jsonl::{JsonlConfig, JsonlProgress, JsonlSource};
 pub use message::{Envelope, Headers, Message, Output, Payload, Topic};

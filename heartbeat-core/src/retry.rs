@@ -35,19 +35,16 @@ pub(crate) struct Tries<'a> {
     retry: Retry,
     backoff: ExponentialBackoff,
     failures: u32,
-    counters: &'a Counters,
+    /// `None` when no stage counts it.
+    counters: Option<&'a Counters>,
     shutdown: &'a CancellationToken,
 }
 
 impl<'a> Tries<'a> {
     pub(crate) fn new(what: &'static str, options: &'a StageOptions) -> Self {
         Self {
-            what,
-            retry: options.retry,
-            backoff: options.retry.backoff(),
-            failures: 0,
-            counters: &options.counters,
-            shutdown: &options.shutdown,
+            counters: Some(&options.counters),
+            ..options.retry.tries(what, &options.shutdown)
         }
     }
 
@@ -85,7 +82,9 @@ impl<'a> Tries<'a> {
             return None;
         }
         self.failures += 1;
-        self.counters.retried();
+        if let Some(counters) = self.counters {
+            counters.retried();
+        }
         let wait = self.backoff.next().unwrap_or(self.retry.longest);
         let wait = wait.max(error.wait_before_retry().unwrap_or_default());
         warn!(
@@ -109,6 +108,34 @@ impl<'a> Tries<'a> {
 }
 
 impl Retry {
+    /// Calls `operation` until it is through, and tells in the log when it has to be called again. `what` is its name
+    /// there: `open the bus`.
+    ///
+    /// # Errors
+    /// One that does not pass, or any once `shutdown` is cancelled.
+    pub async fn run<T, F>(
+        self,
+        what: &'static str,
+        shutdown: &CancellationToken,
+        operation: impl FnMut() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        self.tries(what, shutdown).run(operation).await
+    }
+
+    fn tries<'a>(self, what: &'static str, shutdown: &'a CancellationToken) -> Tries<'a> {
+        Tries {
+            what,
+            retry: self,
+            backoff: self.backoff(),
+            failures: 0,
+            counters: None,
+            shutdown,
+        }
+    }
+
     fn backoff(&self) -> ExponentialBackoff {
         ExponentialBuilder::default()
             .with_min_delay(self.first)

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::member::MemberContext;
 use crate::partition::Partition;
 use crate::registry::{Parsed, WriterSchema};
+use crate::shared::lock;
 use crate::trouble::Trouble;
 use crate::wire::Fetched;
 
@@ -76,7 +77,7 @@ impl Assignment {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Why the member cannot go on, if it cannot. Told once.
@@ -215,7 +216,7 @@ impl Assignment {
         state.lost.clear();
         let mut back = BTreeMap::new();
         for (number, partition) in &mut state.owned {
-            if let Some(hand) = partition.hand.as_mut().filter(|hand| hand.start < hand.end) {
+            if let Some(hand) = partition.hand.as_mut().filter(|hand| !hand.is_empty()) {
                 hand.end = hand.start;
                 back.insert(*number, hand.start);
                 partition.ahead.clear();

@@ -111,13 +111,12 @@ impl Bus for KafkaBus {
         if records.is_empty() {
             return Ok(());
         }
-        let another_id = self.shared.another_id("publish");
         self.publisher()
             .await?
             .run(move |transactions| {
                 let published = transactions.publish(&records, None);
                 if published.as_ref().is_err_and(was_fenced) {
-                    transactions.rename(another_id);
+                    transactions.rename();
                 }
                 published
             })

@@ -22,8 +22,9 @@ pub(crate) struct Told {
     pub(crate) client: Arc<str>,
 }
 
-impl Told {
-    pub(crate) fn log_line(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+/// The context of a client that only asks, or that only reads. The others' contexts pass on to it.
+impl ClientContext for Told {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         let (client, line) = (&*self.client, plain(line));
         // To the library it is not always an error when a connection ends, but it may be why a call got no answer.
         if facility == "FAIL" {
@@ -45,8 +46,8 @@ impl Told {
         }
     }
 
-    pub(crate) fn complaint(&self, error: &KafkaError, words: &str) {
-        match error::code(error) {
+    fn error(&self, error: KafkaError, words: &str) {
+        match error::code(&error) {
             // Nothing is wrong.
             Some(RDKafkaErrorCode::PartitionEOF) | None => {}
             Some(code) => {
@@ -54,17 +55,6 @@ impl Told {
                 self.health.note(code, words);
             }
         }
-    }
-}
-
-/// The context of a client that only asks, or that only reads.
-impl ClientContext for Told {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        self.log_line(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, words: &str) {
-        self.complaint(&error, words);
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -98,15 +88,15 @@ impl Deliveries {
 
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        self.told.log_line(level, facility, line);
+        self.told.log(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, words: &str) {
-        self.told.complaint(&error, words);
+        self.told.error(error, words);
     }
 
     fn stats(&self, statistics: Statistics) {
-        statistics::tell(&self.told.client, &statistics);
+        self.told.stats(statistics);
     }
 }
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use heartbeat_core::{Error, Result};
+use heartbeat_core::{Error, Result, is_this_machine};
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -217,11 +217,7 @@ impl KafkaConfig {
 fn is_local(broker: &str) -> bool {
     let host = broker.rsplit_once(':').map_or(broker, |(host, _)| host);
     let host = host.rsplit_once("://").map_or(host, |(_, host)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    is_this_machine(host)
 }
 
 #[cfg(test)]

@@ -1,11 +1,19 @@
 //! librdkafka's errors in heartbeat's words.
 
+use std::fmt;
+
 use heartbeat_core::{Error, ErrorKind};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// What to run when a topic is not there.
-pub(crate) const CREATE_TOPICS: &str =
-    "Run `heartbeat topics create`, or let who runs the brokers create it.";
+const CREATE_TOPICS: &str = "Run `heartbeat topics create`, or let who runs the brokers create it.";
+
+/// What is said of a topic that must be there and is not, or of several.
+pub fn missing_topic(topic: impl fmt::Display) -> Error {
+    Error::misconfigured("the topic is missing")
+        .with("topic", topic)
+        .hint(CREATE_TOPICS)
+}
 
 /// What happened and what to do about it, case by case.
 pub(crate) fn explain(error: KafkaError) -> Error {

@@ -2,7 +2,7 @@
 
 mod words;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use heartbeat_core::Error;
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use self::words::{advice, refusal};
 pub(crate) use self::words::{clear, plain};
+use crate::shared::lock;
 
 /// How long a complaint explains a call that failed.
 const FRESH: Duration = Duration::from_secs(30);
@@ -46,7 +47,7 @@ impl Health {
             words: plain(words).to_owned(),
             at: Instant::now(),
         });
-        let mut troubles = self.troubles();
+        let mut troubles = lock(&self.troubles);
         match code {
             Authentication | SSL => troubles.refusal = trouble,
             _ if words::is_alert(words) => troubles.refusal = trouble,
@@ -63,7 +64,7 @@ impl Health {
             let noted = self.noted.notified();
             tokio::pin!(noted);
             noted.as_mut().enable();
-            if let Some(trouble) = fresh(&self.troubles().refusal) {
+            if let Some(trouble) = fresh(&lock(&self.troubles).refusal) {
                 return refusal(&trouble.words);
             }
             noted.await;
@@ -76,7 +77,7 @@ impl Health {
         if !error.is_retryable() {
             return error;
         }
-        let troubles = self.troubles();
+        let troubles = lock(&self.troubles);
         if let Some(trouble) = fresh(&troubles.refusal) {
             return refusal(&trouble.words);
         }
@@ -88,10 +89,6 @@ impl Health {
             Some(hint) => error.hint(hint),
             None => error,
         }
-    }
-
-    fn troubles(&self) -> MutexGuard<'_, Troubles> {
-        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod config;
 mod error;
 mod health;
+mod list;
 mod member;
 mod partition;
 mod positions;
@@ -25,5 +26,6 @@ mod worker;
 
 pub use bus::KafkaBus;
 pub use config::{KafkaConfig, Sasl, TopicsConfig};
+pub use error::missing_topic;
 pub use registry::RegistryConfig;
 pub use topics::{Cleanup, Difference, TopicAdmin, TopicPlan, TopicState, Verdict};

@@ -1,7 +1,6 @@
 //! A consumer in a group, and the thread that keeps it there.
 
 use std::sync::{Arc, OnceLock, Weak};
-use std::thread;
 use std::time::Duration;
 
 use heartbeat_core::{Error, Result, Topic};
@@ -21,6 +20,7 @@ use crate::error::explain;
 use crate::statistics;
 use crate::trouble::Trouble;
 use crate::wire::Fetched;
+use crate::worker::spawn;
 
 /// How long the thread waits for the next event; how soon it sees that it is to end.
 const TICK: Duration = Duration::from_millis(50);
@@ -64,14 +64,11 @@ impl Member {
         consumer.subscribe(&[topic.as_str()]).map_err(explain)?;
         let (end, ended) = oneshot::channel();
         let keeping = assignment.clone();
-        thread::Builder::new()
-            .name("heartbeat-kafka".to_owned())
-            .spawn(move || {
-                keep(consumer, &keeping);
-                // Nobody may wait for it.
-                let _ = end.send(());
-            })
-            .map_err(|error| Error::unavailable("cannot start a thread").caused_by(error))?;
+        spawn(move || {
+            keep(consumer, &keeping);
+            // Nobody may wait for it.
+            let _ = end.send(());
+        })?;
         Ok(Self {
             assignment,
             consumer: weak,
@@ -130,16 +127,16 @@ fn keep(consumer: Arc<BaseConsumer<MemberContext>>, assignment: &Assignment) {
 
 impl ClientContext for MemberContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        self.told.log_line(level, facility, line);
+        self.told.log(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, words: &str) {
-        self.told.complaint(&error, words);
+        self.told.error(error, words);
     }
 
     fn stats(&self, statistics: Statistics) {
-        statistics::tell(&self.told.client, &statistics);
         statistics::tell_lag(&self.told.client, &statistics, &self.assignment);
+        self.told.stats(statistics);
     }
 }
 

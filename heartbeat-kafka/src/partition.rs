@@ -43,7 +43,7 @@ impl Partition {
     }
 
     pub(crate) fn is_in_hand(&self) -> bool {
-        self.hand.as_ref().is_some_and(|hand| hand.start < hand.end)
+        self.hand.as_ref().is_some_and(|hand| !hand.is_empty())
     }
 
     /// The size of the message at `index` of those ahead, fetching it if need be.

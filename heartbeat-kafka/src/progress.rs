@@ -1,6 +1,5 @@
 //! Publishing what a source gave, with its position.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use heartbeat_core::{Error, Position, Progress, Result};
 
 use crate::positions;
 use crate::reader::Reader;
-use crate::shared::Shared;
+use crate::shared::{Shared, random};
 use crate::transactions::{Transactions, was_fenced};
 use crate::wire::Record;
 
@@ -74,8 +73,8 @@ impl SourcePublisher {
                 return Ok(());
             }
             self.stand_back();
-            self.transactions.settle()?;
             self.transactions.make_ready()?;
+            // Whatever became of a transaction before: the position tells.
             self.at = Some(self.position()?);
         }
         let at = self.at.clone().flatten();
@@ -125,8 +124,8 @@ impl SourcePublisher {
     fn stand_back(&self) {
         if self.fenced > 0 {
             let most = (Duration::from_millis(50) * 2_u32.pow(self.fenced.min(6))).min(LONGEST);
-            let random = RandomState::new().hash_one(()) % 1000;
-            thread::sleep(most * u32::try_from(random).unwrap_or(0) / 1000);
+            let share = u32::try_from(random() % 1000).unwrap_or(0);
+            thread::sleep(most * share / 1000);
         }
     }
 }

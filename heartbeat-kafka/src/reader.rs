@@ -8,10 +8,10 @@ use heartbeat_core::{Error, ErrorKind, Result, Topic};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::client::Told;
 use crate::error::{code, explain};
+use crate::list;
 
 /// How often to look whether an open transaction has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -37,10 +37,7 @@ impl Reader {
         topic: &Topic,
         partitions: &[i32],
     ) -> Result<BTreeMap<i32, i64>> {
-        let mut asked = TopicPartitionList::new();
-        for partition in partitions {
-            asked.add_partition(topic.as_str(), *partition);
-        }
+        let asked = list::of(topic, partitions.iter().copied());
         let until = Instant::now() + self.patience;
         let told = loop {
             let told = self
@@ -56,14 +53,7 @@ impl Reader {
             }
             std::thread::sleep(LOOK_EVERY);
         };
-        let mut committed = BTreeMap::new();
-        for element in told.elements() {
-            element.error().map_err(explain)?;
-            if let Offset::Offset(offset) = element.offset() {
-                committed.insert(element.partition(), offset);
-            }
-        }
-        Ok(committed)
+        list::offsets(&told)
     }
 
     /// What a person must act on, of what the consumer was told of late.
@@ -107,12 +97,8 @@ impl Reader {
         if from.is_empty() {
             return Ok(());
         }
-        let mut assignment = TopicPartitionList::new();
-        for (partition, offset) in from {
-            assignment
-                .add_partition_offset(topic.as_str(), *partition, Offset::Offset(*offset))
-                .map_err(explain)?;
-        }
+        let offsets = from.iter().map(|(partition, offset)| (*partition, *offset));
+        let assignment = list::at(topic, offsets)?;
         self.consumer.assign(&assignment).map_err(explain)?;
         let scanned = self.read(from.len(), each);
         let unassigned = self.consumer.unassign().map_err(explain);

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use heartbeat_core::{Error, Output, Result, Topic};
+use heartbeat_core::{Output, Result, Topic};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,7 +14,7 @@ use rdkafka::producer::{Producer, ThreadedProducer};
 
 use crate::client::{Deliveries, Told};
 use crate::config::KafkaConfig;
-use crate::error::{CREATE_TOPICS, explain};
+use crate::error::{explain, missing_topic};
 use crate::health::Health;
 use crate::reader::Reader;
 use crate::registry::Registry;
@@ -171,9 +171,7 @@ impl Shared {
             .await;
         let found = found.map_err(|error| self.health.explain(error))?;
         if found.is_empty() {
-            return Err(Error::misconfigured("the topic is missing")
-                .with("topic", topic)
-                .hint(CREATE_TOPICS));
+            return Err(missing_topic(topic));
         }
         lock(&self.known).insert(topic.clone());
         Ok(found)
@@ -208,11 +206,6 @@ impl Shared {
     /// A transactional id of this process.
     pub(crate) fn transactional_id(&self, of: &str) -> String {
         format!("heartbeat.{of}.{}", self.instance)
-    }
-
-    /// One that nobody else has, should another process have the same.
-    pub(crate) fn another_id(&self, of: &str) -> String {
-        format!("heartbeat.{of}.{:016x}", random())
     }
 
     /// Publishes in transactions, with so many producers that take turns.
@@ -268,7 +261,8 @@ impl Drop for Slot {
     }
 }
 
-fn random() -> u64 {
+/// A number that is another each time.
+pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(())
 }
 

@@ -10,13 +10,13 @@ use heartbeat_core::{
     Batch, Checkpoint, Error, ErrorKind, Max, Output, Result, Subscription, Topic,
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
 use tokio::pin;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::assignment::{Assignment, Standing, Taken};
 use crate::error::explain;
+use crate::list;
 use crate::member::{Member, MemberContext, membership};
 use crate::registry::{Parsed, WriterSchema};
 use crate::shared::{Shared, Slot};
@@ -124,7 +124,7 @@ fn seek(
     let Some(consumer) = consumer.upgrade() else {
         return Ok(());
     };
-    let list = offsets(
+    let list = list::at(
         topic,
         back.iter().map(|(partition, offset)| (*partition, *offset)),
     )?;
@@ -136,15 +136,6 @@ fn seek(
         }
     }
     Ok(())
-}
-
-fn offsets(topic: &Topic, offsets: impl Iterator<Item = (i32, i64)>) -> Result<TopicPartitionList> {
-    let mut list = TopicPartitionList::new();
-    for (partition, offset) in offsets {
-        list.add_partition_offset(topic.as_str(), partition, Offset::Offset(offset))
-            .map_err(explain)?;
-    }
-    Ok(list)
 }
 
 #[async_trait]
@@ -214,7 +205,6 @@ impl Subscription for KafkaSubscription {
             assignment: self.member.assignment.clone(),
             consumer: self.member.consumer(),
             patience: self.shared.config.request_timeout,
-            another_id: self.shared.another_id(&self.group),
         };
         let commit = self
             .transactions
@@ -255,7 +245,6 @@ struct Commit {
     assignment: Arc<Assignment>,
     consumer: Weak<BaseConsumer<MemberContext>>,
     patience: Duration,
-    another_id: String,
 }
 
 impl Commit {
@@ -271,7 +260,7 @@ impl Commit {
             .spans
             .iter()
             .map(|(partition, span)| (*partition, span.end));
-        let list = offsets(&self.topic, ends)?;
+        let list = list::at(&self.topic, ends)?;
         match self.assignment.standing(&self.spans) {
             Standing::Next => {}
             Standing::Done => return Ok(()),
@@ -287,7 +276,7 @@ impl Commit {
                 ));
             }
         }
-        if transactions.settle()? && self.is_committed(&consumer)? {
+        if transactions.settle(|| self.is_committed(&consumer))? {
             self.assignment.advance(&self.spans);
             return Ok(());
         }
@@ -295,7 +284,7 @@ impl Commit {
         let published = transactions.publish(&self.records, Some(Offsets { list, group }));
         match published {
             Ok(()) => self.assignment.advance(&self.spans),
-            Err(ref error) if was_fenced(error) => transactions.rename(self.another_id),
+            Err(ref error) if was_fenced(error) => transactions.rename(),
             Err(_) => {}
         }
         published
@@ -303,17 +292,16 @@ impl Commit {
 
     /// Whether the group stands behind the spans already.
     fn is_committed(&self, consumer: &BaseConsumer<MemberContext>) -> Result<bool> {
-        let mut asked = TopicPartitionList::new();
-        for partition in self.spans.keys() {
-            asked.add_partition(self.topic.as_str(), *partition);
-        }
+        let asked = list::of(&self.topic, self.spans.keys().copied());
         let told = consumer
             .committed_offsets(asked, self.patience)
             .map_err(explain)?;
+        let committed = list::offsets(&told)?;
         // All of them moved or none did.
-        Ok(told.elements().iter().all(|element| {
-            let end = self.spans.get(&element.partition()).map(|span| span.end);
-            matches!(element.offset(), Offset::Offset(offset) if Some(offset) >= end)
+        Ok(self.spans.iter().all(|(partition, span)| {
+            committed
+                .get(partition)
+                .is_some_and(|offset| *offset >= span.end)
         }))
     }
 }

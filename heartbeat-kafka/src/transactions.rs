@@ -16,7 +16,9 @@ use tracing::{debug, warn};
 use crate::client::{Deliveries, Told};
 use crate::error::{code, explain, is_fenced};
 use crate::settings::Settings;
+use crate::shared::random;
 use crate::wire::Record;
+use crate::worker::spawn;
 
 /// How often to look whether messages have been taken.
 const TICK: Duration = Duration::from_micros(100);
@@ -40,6 +42,7 @@ pub(crate) struct Offsets {
 pub(crate) struct Transactions {
     settings: Settings,
     told: Told,
+    /// What the transactional ids begin with.
     id: String,
     lanes: Vec<Option<Transactor>>,
     /// The one whose turn it is.
@@ -86,18 +89,19 @@ impl Transactions {
         self.lanes.iter().all(Option::is_some)
     }
 
-    /// Whether it is not known what became of the last transaction. It is when this has been asked: the broker
-    /// has then ended it one way or the other, for everybody to see.
+    /// Finds out what became of the last transaction when that is not known: whether `is_there` finds it, once the broker
+    /// has ended it one way or the other, for everybody to see. `false` when it is known.
     ///
     /// # Errors
-    /// The broker could not be asked: this is to be asked again.
-    pub(crate) fn settle(&mut self) -> Result<bool> {
-        if self.in_doubt {
-            self.make_ready()?;
-            self.in_doubt = false;
-            return Ok(true);
+    /// That could not be found out: this is to be asked again.
+    pub(crate) fn settle(&mut self, is_there: impl FnOnce() -> Result<bool>) -> Result<bool> {
+        if !self.in_doubt {
+            return Ok(false);
         }
-        Ok(false)
+        self.make_ready()?;
+        let is_there = is_there()?;
+        self.in_doubt = false;
+        Ok(is_there)
     }
 
     /// Makes the producers ready. Whoever published under the same transactional ids is fenced off from then on.
@@ -154,7 +158,8 @@ impl Transactions {
     }
 
     /// Takes another transactional id. What the old one left half done ends by its timeout.
-    pub(crate) fn rename(&mut self, id: String) {
+    pub(crate) fn rename(&mut self) {
+        let id = format!("{}.{:016x}", self.id, random());
         warn!(
             old = self.id,
             new = id,
@@ -240,16 +245,12 @@ fn move_group(
 ) -> Result<(), (Error, Rest)> {
     let (answer, answered) = mpsc::channel();
     let its = producer.clone();
-    let mover = thread::Builder::new().name("heartbeat-kafka".to_owned());
-    let started = mover.spawn(move || {
+    spawn(move || {
         let Offsets { list, group } = offsets;
         // When nobody waits for it any more, nobody misses it.
         let _ = answer.send(its.send_offsets_to_transaction(&list, &group, timeout));
-    });
-    if let Err(error) = started {
-        let error = Error::unavailable("cannot start a thread").caused_by(error);
-        return Err((error, Rest::Abort));
-    }
+    })
+    .map_err(|error| (error, Rest::Abort))?;
     match answered.recv_timeout(timeout + MARGIN) {
         Ok(moved) => moved.map_err(|error| match reason(producer, &error, records) {
             Some(told) => (told, Rest::Abort),

@@ -22,14 +22,25 @@ enum Order<T> {
     Close(oneshot::Sender<()>),
 }
 
+impl<T> Order<T> {
+    /// To do `job`, and what its answer comes by.
+    fn run<R: Send + 'static>(
+        job: impl FnOnce(&mut T) -> R + Send + 'static,
+    ) -> (Self, oneshot::Receiver<R>) {
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(move |owned: &mut T| {
+            // When nobody waits for it any more, nobody misses it.
+            let _ = answer.send(job(owned));
+        });
+        (Self::Run(job), answered)
+    }
+}
+
 impl<T: 'static> Worker<T> {
     /// Starts a thread on what `make` makes there.
     pub(crate) fn start(make: impl FnOnce() -> T + Send + 'static) -> Result<Self> {
         let (orders, queue) = mpsc::channel(QUEUE);
-        thread::Builder::new()
-            .name("heartbeat-kafka".to_owned())
-            .spawn(move || serve(make(), queue))
-            .map_err(|error| Error::unavailable("cannot start a thread").caused_by(error))?;
+        spawn(move || serve(make(), queue))?;
         Ok(Self { orders })
     }
 
@@ -38,13 +49,8 @@ impl<T: 'static> Worker<T> {
         &self,
         job: impl FnOnce(&mut T) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let (answer, answered) = oneshot::channel();
-        let job = Box::new(move |owned: &mut T| {
-            // When nobody waits for it any more, nobody misses it.
-            let _ = answer.send(job(owned));
-        });
-        let order = self.orders.send(Order::Run(job));
-        order.await.map_err(|_| gone())?;
+        let (order, answered) = Order::run(job);
+        self.orders.send(order).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 
@@ -53,13 +59,8 @@ impl<T: 'static> Worker<T> {
         &self,
         job: impl FnOnce(&mut T) -> Result<R> + Send + 'static,
     ) -> Result<R> {
-        let (answer, answered) = oneshot::channel();
-        let job = Box::new(move |owned: &mut T| {
-            let _ = answer.send(job(owned));
-        });
-        self.orders
-            .blocking_send(Order::Run(job))
-            .map_err(|_| gone())?;
+        let (order, answered) = Order::run(job);
+        self.orders.blocking_send(order).map_err(|_| gone())?;
         answered.blocking_recv().map_err(|_| gone())?
     }
 
@@ -84,6 +85,15 @@ fn serve<T>(mut owned: T, mut queue: mpsc::Receiver<Order<T>>) {
             }
         }
     }
+}
+
+/// Starts a thread for calls that block.
+pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new()
+        .name("heartbeat-kafka".to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| Error::unavailable("cannot start a thread").caused_by(error))
 }
 
 fn gone() -> Error {

@@ -4,12 +4,13 @@
 //! makes tweets of its own and kills a few times.
 #![cfg(unix)]
 
+#[path = "common/tweets.rs"]
+mod tweets;
+
 use std::collections::BTreeSet;
 use std::env;
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -45,31 +46,9 @@ impl World {
 
     fn with(analyzer: &str, batch: usize) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let tweets = env::var_os("HEARTBEAT_TWEETS").map_or_else(
-            || {
-                let path = folder.path().join("tweets.jsonl");
-                let lines = (1..=1000).fold(String::new(), |mut lines, id| {
-                    writeln!(
-                        lines,
-                        r#"{{"id":"{id}","text":"good news {id}","created_at":"2022-05-09T05:17:42Z","task":"t"}}"#
-                    )
-                    .expect("a string takes it");
-                    lines
-                });
-                fs::write(&path, lines).expect("written");
-                path
-            },
-            PathBuf::from,
-        );
-        let ids = fs::read_to_string(&tweets)
-            .expect("the tweets are there")
-            .lines()
-            .map(|line| {
-                let (_, rest) = line.split_once(r#""id":""#).expect("a line has an id");
-                let (id, _) = rest.split_once('"').expect("an id ends");
-                id.parse().expect("an id is a number")
-            })
-            .collect();
+        let lines = tweets::lines();
+        let tweets = folder.path().join("tweets.jsonl");
+        fs::write(&tweets, &lines).expect("written");
         let config = format!(
             "[source]\nkind = 'jsonl'\npath = '{}'\n\
              [bus]\nkind = 'sqlite'\npath = '{}'\nlease = '{}ms'\n\
@@ -83,7 +62,10 @@ impl World {
             3 * batch,
         );
         fs::write(folder.path().join("heartbeat.toml"), config).expect("written");
-        Self { folder, ids }
+        Self {
+            folder,
+            ids: tweets::ids(&lines),
+        }
     }
 
     /// Starts `heartbeat` with its log in a file.

@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use heartbeat_core::{Error, Result};
+use heartbeat_core::{Error, Result, is_this_machine};
 use reqwest::{Certificate, Url};
 use tracing::warn;
 
@@ -103,13 +102,7 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>> {
 
 /// Whether others on the way can read what is sent: plain http, to another machine.
 fn is_open(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let here = host == "localhost"
-        || address
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback());
-    url.scheme() == "http" && !here
+    url.scheme() == "http" && !is_this_machine(url.host_str().unwrap_or_default())
 }
 
 #[cfg(test)]

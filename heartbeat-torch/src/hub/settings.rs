@@ -1,12 +1,11 @@
 //! The settings of [`HubConfig`], made whole by the environment.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, fs};
 
-use heartbeat_core::{Error, Result};
+use heartbeat_core::{Error, Result, is_this_machine};
 use reqwest::Url;
 use tracing::warn;
 
@@ -126,12 +125,7 @@ impl Endpoint {
                 "the Hub's endpoint has more than a path after the host",
             ));
         }
-        let host = url.host_str().unwrap_or_default();
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        let here = host == "localhost"
-            || address
-                .parse()
-                .is_ok_and(|address: IpAddr| address.is_loopback());
+        let here = is_this_machine(url.host_str().unwrap_or_default());
         Ok(Self {
             url: url.as_str().trim_end_matches('/').to_owned(),
             open: url.scheme() == "http" && !here,

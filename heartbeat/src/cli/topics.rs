@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use heartbeat::config::{BusConfig, StagesConfig};
-use heartbeat::kafka::{KafkaConfig, TopicAdmin, TopicPlan, TopicState, Verdict};
+use heartbeat::kafka::{KafkaConfig, TopicAdmin, TopicPlan, TopicState, Verdict, missing_topic};
 use heartbeat_core::{Error, Result};
 
 use crate::cli::args::{BusArgs, duration};
@@ -237,7 +237,7 @@ pub(crate) async fn check(kafka: KafkaConfig, stages: &StagesConfig) -> Result<S
     let missing = verdicts.iter().filter(|verdict| verdict.found.is_none());
     let missing: Vec<&str> = missing.map(|it| it.planned.topic.as_str()).collect();
     if !missing.is_empty() {
-        return Err(self::missing(&missing.join(", ")));
+        return Err(missing_topic(missing.join(", ")));
     }
     // What this user may not see is no fault.
     let differ = verdicts
@@ -252,11 +252,4 @@ pub(crate) async fn check(kafka: KafkaConfig, stages: &StagesConfig) -> Result<S
             differ.join(", ")
         )
     })
-}
-
-/// The error of a topic, or several, that must be there.
-pub(crate) fn missing(topic: &str) -> Error {
-    Error::misconfigured("the topic is missing")
-        .with("topic", topic)
-        .hint("Run `heartbeat topics create`, or let who runs the brokers create it.")
 }

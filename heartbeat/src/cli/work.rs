@@ -3,13 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use heartbeat::backend;
 use heartbeat::config::{BusConfig, Config, SourceConfig, StagesConfig};
 use heartbeat_core::{Bus, JsonlProgress, JsonlSource, Result, Source, Stage, StageOptions};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 use crate::cli::context::Context;
 use crate::cli::done::Tally;
@@ -62,41 +59,13 @@ pub(crate) async fn open_bus(
     stages: &StagesConfig,
     stop: &CancellationToken,
 ) -> Result<Option<Arc<dyn Bus>>> {
-    let mut backoff = ExponentialBuilder::default()
-        .with_min_delay(stages.retry_first)
-        .with_max_delay(stages.retry_longest)
-        .with_jitter()
-        .without_max_times()
-        .build();
-    let mut failures = 0;
-    let open = async {
-        loop {
-            match backend::open_bus(config.clone()).await {
-                Err(error) if error.is_retryable() => {
-                    failures += 1;
-                    let wait = backoff.next().unwrap_or(stages.retry_longest);
-                    let wait = wait.max(error.wait_before_retry().unwrap_or_default());
-                    warn!(
-                        what = "open the bus",
-                        error = error.report(),
-                        failures,
-                        wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                        "Trying again after a failure that may pass."
-                    );
-                    sleep(wait).await;
-                }
-                opened => {
-                    if failures > 0 && opened.is_ok() {
-                        info!(what = "open the bus", failures, "Works again.");
-                    }
-                    return opened;
-                }
-            }
-        }
-    };
+    let open = stages
+        .retry()
+        .run("open the bus", stop, || backend::open_bus(config.clone()));
     tokio::select! {
-        opened = open => opened.map(Some),
+        biased;
         () = stop.cancelled() => Ok(None),
+        opened = open => opened.map(Some),
     }
 }
 

@@ -95,6 +95,15 @@ impl StagesConfig {
         format!("{}-{stage}", self.group)
     }
 
+    /// How failures that may pass are tried again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry {
+            first: self.retry_first,
+            longest: self.retry_longest,
+        }
+    }
+
     /// The options of a stage.
     ///
     /// # Errors
@@ -121,10 +130,7 @@ impl StagesConfig {
         };
         options.wait = self.poll_wait;
         options.drain = self.drain;
-        options.retry = Retry {
-            first: self.retry_first,
-            longest: self.retry_longest,
-        };
+        options.retry = self.retry();
         Ok(options)
     }
 }

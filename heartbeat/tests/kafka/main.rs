@@ -13,4 +13,6 @@ mod process;
 mod python;
 mod registry;
 mod scale;
+#[path = "../common/tweets.rs"]
+mod tweets;
 mod world;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use heartbeat::config::{BusConfig, Config};
 use heartbeat::kafka::{KafkaBus, KafkaConfig, TopicAdmin, TopicPlan};
@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use crate::process::Process;
 use crate::python::Python;
+use crate::tweets;
 
 /// Settings for many failures in a short time: what is killed is missed soon, and what fails is soon tried again.
 const HASTE: &str = "session_timeout = '2s'\ntransaction_timeout = '3s'\nhandover = '1s'\n";
@@ -73,9 +74,9 @@ impl World {
             ingest: topic("ingest"),
             sentiment: topic("sentiment"),
         };
-        let tweets = tweets();
+        let lines = tweets::lines();
         // A file of its own: sources are told apart by their paths.
-        fs::write(folder.path().join("tweets.jsonl"), &tweets).expect("written");
+        fs::write(folder.path().join("tweets.jsonl"), &lines).expect("written");
         let store = SqliteStore::open(SqliteStoreConfig {
             path: folder.path().join("points.db"),
             ..SqliteStoreConfig::default()
@@ -92,7 +93,7 @@ impl World {
         let created = admin.expect("the brokers").create(&plans).await;
         assert_eq!(created.expect("topics").len(), plans.len());
         Self {
-            ids: tweets.lines().map(id_of).collect(),
+            ids: tweets::ids(&lines),
             bus: KafkaBus::open(config).await.expect("the bus"),
             folder,
             making,
@@ -256,31 +257,6 @@ fn bus_config(path: &Path) -> KafkaConfig {
         BusConfig::Kafka(config) => *config,
         other => panic!("{other} is not Kafka"),
     }
-}
-
-/// The real tweets, or some made up.
-fn tweets() -> String {
-    if let Some(path) = env::var_os("HEARTBEAT_TWEETS") {
-        return fs::read_to_string(path).expect("the tweets are there");
-    }
-    assert!(
-        env::var_os("HEARTBEAT_REQUIRE_DATA").is_none(),
-        "the real tweets are required"
-    );
-    (1..=1000).fold(String::new(), |mut lines, id| {
-        writeln!(
-            lines,
-            r#"{{"id":"{id}","text":"good news {id}","created_at":"2022-05-09T05:17:42Z","task":"t"}}"#
-        )
-        .expect("a string takes it");
-        lines
-    })
-}
-
-fn id_of(line: &str) -> i64 {
-    let post: serde_json::Value = serde_json::from_str(line).expect("JSON");
-    let id = post["id"].as_str().expect("an id");
-    id.parse().expect("an id is a number")
 }
 
 /// The keys of messages, sorted; one that is there twice stands twice.

@@ -11,9 +11,6 @@ use heartbeat::config::BusConfig;
 use heartbeat_core::{Batch, Bus, Error, Max, Message, PartitionLag, Result, Subscription, Topic};
 use tracing::warn;
 
-#[cfg(feature = "kafka")]
-use crate::cli::topics;
-
 /// The group whose offsets tell which dead letters are done with.
 pub(super) const GROUP: &str = "heartbeat-dead-letters";
 
@@ -45,7 +42,7 @@ pub(super) async fn open(config: BusConfig, topics: &[Topic]) -> Result<Arc<dyn 
         let bus = backend::open_bus(config).await?;
         for topic in topics {
             if lag(bus.as_ref(), topic).await?.is_empty() {
-                return Err(topics::missing(topic.as_str()));
+                return Err(heartbeat::kafka::missing_topic(topic));
             }
         }
         return Ok(bus);
