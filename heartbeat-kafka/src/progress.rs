@@ -15,6 +15,9 @@ use crate::wire::Record;
 /// The longest that a process stands back for another one that publishes for the same source.
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// So often one call publishes anew when another process fenced it off.
+const TRIES: u32 = 5;
+
 /// Publishes for one source. Its calls block.
 ///
 /// All processes that read a source publish under the same transactional id, so that the last one to begin fences the
@@ -66,6 +69,27 @@ impl SourcePublisher {
 
     /// Publishes `records` and moves the source, unless it has been moved already.
     pub(crate) fn publish(&mut self, mut records: Vec<Record>, progress: &Progress) -> Result<()> {
+        let topic = self.shared.positions.clone();
+        records.push(Record::position(topic, &self.source, &progress.to.0));
+        loop {
+            match self.attempt(&records, progress) {
+                Err(error) if was_fenced(&error) => {
+                    self.fenced += 1;
+                    // The other one may have published just this: the position tells.
+                    if self.fenced.is_multiple_of(TRIES) {
+                        return Err(Error::unavailable(
+                            "another process publishes for this source",
+                        )
+                        .with("source", &self.source)
+                        .caused_by(error));
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn attempt(&mut self, records: &[Record], progress: &Progress) -> Result<()> {
         if self.at.is_none() {
             // A look first, so that nobody is fenced off for nothing.
             let at = self.position()?;
@@ -81,29 +105,14 @@ impl SourcePublisher {
         if self.stands(&at, progress)? {
             return Ok(());
         }
-        let topic = self.shared.positions.clone();
-        records.push(Record::position(topic, &self.source, &progress.to.0));
-        match self.transactions.publish(&records, None) {
-            Ok(()) => {
-                self.at = Some(Some(progress.to.clone()));
-                self.fenced = 0;
-                Ok(())
-            }
-            Err(error) => {
-                if !self.transactions.is_ready() {
-                    self.at = None;
-                }
-                if was_fenced(&error) {
-                    self.fenced += 1;
-                    return Err(
-                        Error::unavailable("another process publishes for this source")
-                            .with("source", &self.source)
-                            .caused_by(error),
-                    );
-                }
-                Err(error)
-            }
+        let published = self.transactions.publish(records, None);
+        if published.is_ok() {
+            self.at = Some(Some(progress.to.clone()));
+            self.fenced = 0;
+        } else if !self.transactions.is_ready() {
+            self.at = None;
         }
+        published
     }
 
     /// Whether the source has been moved already.
