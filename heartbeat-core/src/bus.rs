@@ -117,10 +117,14 @@ impl Batch {
         self.messages.is_empty() && self.checkpoint.spans.is_empty()
     }
 
-    /// Adds the batch of the next poll, so that both are committed in one.
+    /// Adds the batch of the next poll, so that both are committed in one. Takes its place when that was polled under
+    /// another assignment of partitions: then this one is void.
     pub fn append(&mut self, next: Self) {
+        if self.checkpoint.generation != next.checkpoint.generation {
+            *self = next;
+            return;
+        }
         self.messages.extend(next.messages);
-        self.checkpoint.generation = next.checkpoint.generation;
         for (partition, span) in next.checkpoint.spans {
             self.checkpoint
                 .spans
@@ -159,4 +163,45 @@ pub struct PartitionLag {
     pub partition: i32,
     /// How many messages the group has not committed.
     pub messages: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Envelope, Message, Payload};
+
+    fn batch(offset: i64, generation: u64) -> Batch {
+        Batch {
+            messages: vec![Message {
+                topic: Topic::known("t"),
+                partition: 0,
+                offset,
+                timestamp: 0,
+                envelope: Envelope::new(Vec::new().into(), Payload::Tombstone),
+            }],
+            checkpoint: Checkpoint {
+                spans: BTreeMap::from([(0, offset..offset + 1)]),
+                generation,
+            },
+        }
+    }
+
+    fn offsets(batch: &Batch) -> Vec<i64> {
+        batch.messages.iter().map(|it| it.offset).collect()
+    }
+
+    #[test]
+    fn batches_in_a_row_are_one() {
+        let mut whole = batch(7, 1);
+        whole.append(batch(8, 1));
+        assert_eq!(offsets(&whole), [7, 8]);
+        assert_eq!(whole.checkpoint.spans[&0], 7..9);
+    }
+
+    #[test]
+    fn what_was_polled_under_another_assignment_is_void() {
+        let mut whole = batch(7, 1);
+        whole.append(batch(5, 2));
+        assert_eq!(whole, batch(5, 2));
+    }
 }

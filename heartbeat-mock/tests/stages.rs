@@ -404,20 +404,37 @@ async fn a_batch_that_moved_to_another_member_is_not_counted() {
     assert_eq!(next.unwrap().written, 10);
 }
 
+/// One that gives a post at once, and the next after a quarter of an hour.
+fn slow_source() -> FakeSource {
+    let config = FakeConfig {
+        rate: 0.001,
+        ..FakeConfig::default()
+    };
+    FakeSource::new(config).expect("a source")
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_a_post_does_not_wait_for_the_next() {
+    let bus = MemoryBus::default();
+    bus.faults()
+        .fail(Call::Publish, 1, Error::misconfigured("no such topic"));
+    let started = Instant::now();
+    let ended = ingest(&mut slow_source(), &bus, &options(Stage::Ingest)).await;
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::Misconfigured);
+    assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_source_that_waits_for_posts_stops_at_once() {
     let bus = MemoryBus::default();
-    let mut slow = FakeSource::new(FakeConfig {
-        rate: 0.001,
-        ..FakeConfig::default()
-    })
-    .unwrap();
     let options = options(Stage::Ingest);
     let stop = async {
         tokio::time::sleep(2 * SECOND).await;
+        assert_eq!(options.counters.summary().written, 1, "told at once");
         options.shutdown.cancel();
     };
     let started = Instant::now();
+    let mut slow = slow_source();
     let (summary, ()) = tokio::join!(ingest(&mut slow, &bus, &options), stop);
     assert_eq!(summary.unwrap().written, 1);
     assert!(started.elapsed() < 3 * SECOND);

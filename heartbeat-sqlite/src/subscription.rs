@@ -99,6 +99,12 @@ impl SqliteSubscription {
             .await
     }
 
+    /// Everything polled is void: goes back to what is committed.
+    fn start_over(&mut self) {
+        self.polled.clear();
+        self.generation += 1;
+    }
+
     /// Makes a batch of messages and moves behind them.
     fn advance(&mut self, messages: Vec<Message>) -> Batch {
         let mut checkpoint = Checkpoint {
@@ -152,6 +158,8 @@ impl Subscription for SqliteSubscription {
 
     async fn commit(&mut self, checkpoint: &Checkpoint, outputs: &[Output]) -> Result<()> {
         if checkpoint.generation != self.generation {
+            // So is what was polled since, for the caller.
+            self.start_over();
             return Err(
                 Error::rebalanced("the batch is void: an earlier one was turned down")
                     .with("topic", &self.member.topic)
@@ -175,8 +183,7 @@ impl Subscription for SqliteSubscription {
                     error = error.report(),
                     "a batch was turned down; going back"
                 );
-                self.polled.clear();
-                self.generation += 1;
+                self.start_over();
             }
             Err(_) => {}
         }

@@ -58,19 +58,12 @@ impl Ingest<'_> {
 
         let mut next = self.read(source).await?;
         while let Some(batch) = next {
-            let started = Instant::now();
-            let (published, following) =
-                tokio::join!(self.publish(&name, at.as_ref(), batch), self.read(source));
-            match published {
-                Ok(published) => {
-                    at = published.position.or(at);
-                    let seconds = started.elapsed().as_secs_f64();
-                    debug!(tweets = published.tweets, seconds, "Published a batch.");
-                    self.options.counters.committed(
-                        published.tweets,
-                        published.dead_letters,
-                        seconds,
-                    );
+            let publish = self.publish(&name, at.as_ref(), batch);
+            // What becomes of the one does not wait for the other, which may take as long as nobody posts.
+            let read = async { Ok(self.read(source).await) };
+            match tokio::try_join!(publish, read) {
+                Ok((position, following)) => {
+                    at = position.or(at);
                     next = following?;
                 }
                 Err(error) if error.kind() == ErrorKind::Rebalanced => {
@@ -117,19 +110,17 @@ impl Ingest<'_> {
         Ok(batch)
     }
 
+    /// Publishes a batch; gives the position behind it.
     async fn publish(
         &self,
         source: &str,
         at: Option<&Position>,
         batch: SourceBatch,
-    ) -> Result<Published> {
+    ) -> Result<Option<Position>> {
+        let started = Instant::now();
         let topic = &self.options.topics.ingest;
-        let mut published = Published {
-            tweets: batch.tweets.len(),
-            dead_letters: batch.rejected.len(),
-            position: batch.position,
-        };
-        let mut outputs = Vec::with_capacity(published.tweets + published.dead_letters);
+        let (mut tweets, mut dead_letters) = (batch.tweets.len(), batch.rejected.len());
+        let mut outputs = Vec::with_capacity(tweets + dead_letters);
         for tweet in &batch.tweets {
             outputs.push(Output {
                 topic: topic.clone(),
@@ -142,7 +133,7 @@ impl Ingest<'_> {
                 .into_iter()
                 .map(|rejected| DeadLetter::of_input(source, topic, rejected).into_output()),
         );
-        let progress = published.position.clone().map(|to| Progress {
+        let progress = batch.position.clone().map(|to| Progress {
             source: source.to_owned(),
             from: at.cloned(),
             to,
@@ -154,18 +145,18 @@ impl Ingest<'_> {
             match result {
                 Err(error) if error.kind() == ErrorKind::Invalid => {
                     if bury(&mut outputs, Stage::Ingest, source, error)? {
-                        published.tweets -= 1;
-                        published.dead_letters += 1;
+                        tweets -= 1;
+                        dead_letters += 1;
                     }
                 }
-                result => return result.map(|()| published),
+                result => break result?,
             }
         }
+        let seconds = started.elapsed().as_secs_f64();
+        debug!(tweets, seconds, "Published a batch.");
+        self.options
+            .counters
+            .committed(tweets, dead_letters, seconds);
+        Ok(batch.position)
     }
-}
-
-struct Published {
-    tweets: usize,
-    dead_letters: usize,
-    position: Option<Position>,
 }

@@ -145,7 +145,6 @@ impl Consumer<'_> {
             }
             tokio::select! {
                 biased;
-                Some(done) = self.running.next() => self.finish(subscription, done).await?,
                 () = options.shutdown.cancelled(), if !stopping => {
                     info!(in_flight = self.messages, "Stops: finishes what is in flight.");
                     stopping = true;
@@ -165,6 +164,8 @@ impl Consumer<'_> {
                         self.waiting = Some(batch);
                     }
                 }
+                // Last, so that there is work to do while this waits.
+                Some(done) = self.running.next() => self.finish(subscription, done).await?,
             }
         }
     }
