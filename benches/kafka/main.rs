@@ -7,7 +7,8 @@
 //! - librdkafka: its C API, no decoding, no encoding, no transactions: what it writes is what it read;
 //! - Python: confluent-kafka with its own Avro serializers, the same transactions as heartbeat's.
 //!
-//! `rates` is that alone, `memory` what the program takes for a million messages.
+//! `rates` is that alone, `rates SIZE` with so many messages to a transaction; `memory` is what the program takes for a
+//! million messages.
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 mod engine;
@@ -29,20 +30,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds `--bench`.
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     match words.next().as_deref() {
-        None => rates().and_then(|()| memory::run()),
-        Some("rates") => rates(),
+        None => rates(&SIZES).and_then(|()| memory::run()),
+        Some("rates") => match words.next() {
+            None => rates(&SIZES),
+            Some(size) => rates(&[size.parse()?]),
+        },
         Some("memory") => memory::run(),
         Some(other) => Err(format!("unknown: {other}. There are `rates` and `memory`").into()),
     }
 }
 
-fn rates() -> Result<(), Box<dyn Error>> {
+fn rates(sizes: &[usize]) -> Result<(), Box<dyn Error>> {
     let world = World::set_up(TWEETS)?;
     println!(
         "| messages a transaction | engine | messages/s | times Python | share of librdkafka |"
     );
     println!("|---|---|---|---|---|");
-    for size in SIZES {
+    for &size in sizes {
         let engines = [Engine::Heartbeat, Engine::Librdkafka, Engine::Python];
         let mut rates: [Vec<f64>; 3] = Default::default();
         for turn in 0..TURNS {

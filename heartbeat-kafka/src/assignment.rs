@@ -11,12 +11,12 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
+use crate::fetched::Fetched;
 use crate::member::MemberContext;
 use crate::partition::Partition;
 use crate::registry::{Parsed, WriterSchema};
 use crate::shared::lock;
 use crate::trouble::Trouble;
-use crate::wire::Fetched;
 
 /// Shared by a subscription, which reads and commits, and librdkafka, which gives partitions and takes them away.
 #[derive(Debug)]

@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 use crate::assignment::Assignment;
 use crate::client::Told;
 use crate::error::explain;
+use crate::fetched::{Fetched, Pieces};
 use crate::statistics;
 use crate::trouble::Trouble;
-use crate::wire::Fetched;
 use crate::worker::spawn;
 
 /// How long the thread waits for the next event; how soon it sees that it is to end.
@@ -109,10 +109,11 @@ pub(crate) fn membership(
 }
 
 fn keep(consumer: Arc<BaseConsumer<MemberContext>>, assignment: &Assignment) {
+    let mut pieces = Pieces::new();
     while !assignment.is_leaving() {
         match consumer.poll(TICK) {
             None => {}
-            Some(Ok(message)) => assignment.stray(Fetched::copy(&message)),
+            Some(Ok(message)) => assignment.stray(Fetched::copy(&message, &mut pieces)),
             Some(Err(error)) => {
                 if let Some(trouble) = Trouble::of(error) {
                     assignment.failed(trouble);

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
 
+use crate::fetched::{Fetched, Pieces};
 use crate::member::MemberContext;
 use crate::trouble::Trouble;
-use crate::wire::Fetched;
 
 /// A partition that a member has.
 pub(crate) struct Partition {
     queue: PartitionQueue<MemberContext>,
+    pieces: Pieces,
     /// Fetched and not yet given.
     pub(crate) ahead: VecDeque<Fetched>,
     /// What is in hand: from the committed offset to the end of what was given. `None` before the first.
@@ -36,6 +37,7 @@ impl Partition {
     pub(crate) fn new(queue: PartitionQueue<MemberContext>) -> Self {
         Self {
             queue,
+            pieces: Pieces::new(),
             ahead: VecDeque::new(),
             hand: None,
             going: false,
@@ -50,7 +52,10 @@ impl Partition {
     pub(crate) fn size_at(&mut self, index: usize, trouble: &mut Option<Trouble>) -> Option<usize> {
         while self.ahead.len() <= index {
             match self.queue.poll(Duration::ZERO)? {
-                Ok(message) => self.ahead.push_back(Fetched::copy(&message)),
+                Ok(message) => {
+                    let fetched = Fetched::copy(&message, &mut self.pieces);
+                    self.ahead.push_back(fetched);
+                }
                 Err(error) => *trouble = Trouble::of(error).or(trouble.take()),
             }
         }

@@ -8,9 +8,9 @@ use heartbeat_core::{Error, Position, Progress, Result};
 
 use crate::positions;
 use crate::reader::Reader;
+use crate::records::Records;
 use crate::shared::{Shared, random};
 use crate::transactions::{Transactions, was_fenced};
-use crate::wire::Record;
 
 /// The longest that a process stands back for another one that publishes for the same source.
 const LONGEST: Duration = Duration::from_secs(2);
@@ -68,9 +68,8 @@ impl SourcePublisher {
     }
 
     /// Publishes `records` and moves the source, unless it has been moved already.
-    pub(crate) fn publish(&mut self, mut records: Vec<Record>, progress: &Progress) -> Result<()> {
-        let topic = self.shared.positions.clone();
-        records.push(Record::position(topic, &self.source, &progress.to.0));
+    pub(crate) fn publish(&mut self, mut records: Records, progress: &Progress) -> Result<()> {
+        records.push_position(&self.shared.positions, &self.source, &progress.to.0);
         loop {
             match self.attempt(&records, progress) {
                 Err(error) if was_fenced(&error) => {
@@ -89,7 +88,7 @@ impl SourcePublisher {
         }
     }
 
-    fn attempt(&mut self, records: &[Record], progress: &Progress) -> Result<()> {
+    fn attempt(&mut self, records: &Records, progress: &Progress) -> Result<()> {
         if self.at.is_none() {
             // A look first, so that nobody is fenced off for nothing.
             let at = self.position()?;

@@ -126,7 +126,10 @@ impl Settings {
                 "max.poll.interval.ms",
                 millis(self.session_timeout.max(Duration::from_mins(5))),
             )
-            .set("queued.max.messages.kbytes", prefetch.to_string());
+            .set("queued.max.messages.kbytes", prefetch.to_string())
+            // How long a partition's fetching rests when it has that much: after its default of a second, a quick reader
+            // would long have read it all.
+            .set("fetch.queue.backoff.ms", "10");
         self.and_properties(member)
     }
 

@@ -17,10 +17,10 @@ use crate::config::KafkaConfig;
 use crate::error::{explain, missing_topic};
 use crate::health::Health;
 use crate::reader::Reader;
+use crate::records::Records;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::transactions::Transactions;
-use crate::wire::Record;
 use crate::worker::Worker;
 
 /// What a bus and its subscriptions share.
@@ -190,7 +190,7 @@ impl Shared {
     }
 
     /// What is to be published, as bytes; its topics are there.
-    pub(crate) async fn records(&self, outputs: &[Output]) -> Result<Vec<Record>> {
+    pub(crate) async fn records(&self, outputs: &[Output]) -> Result<Records> {
         let mut topics: Vec<&Topic> = Vec::new();
         for Output { topic, .. } in outputs {
             if !topics.contains(&topic) {
@@ -200,7 +200,7 @@ impl Shared {
         for topic in topics {
             self.require(topic).await?;
         }
-        Record::all(outputs, &self.registry).await
+        Records::of(outputs, &self.registry).await
     }
 
     /// A transactional id of this process.

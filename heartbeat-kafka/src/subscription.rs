@@ -11,18 +11,20 @@ use heartbeat_core::{
 };
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tokio::pin;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::assignment::{Assignment, Standing, Taken};
 use crate::error::explain;
 use crate::list;
 use crate::member::{Member, MemberContext, membership};
+use crate::records::Records;
 use crate::registry::{Parsed, WriterSchema};
 use crate::shared::{Shared, Slot};
 use crate::transactions::{Offsets, Transactions, was_fenced};
 use crate::trouble::Trouble;
-use crate::wire::Record;
 use crate::worker::Worker;
 
 /// One commit begins while the broker still writes down the last.
@@ -130,10 +132,7 @@ fn seek(
     )?;
     let sought = consumer.seek_partitions(list, patience).map_err(explain)?;
     for element in sought.elements() {
-        if let Err(error) = element.error() {
-            // One that was taken away meanwhile need not be read again.
-            info!(%error, partition = element.partition(), "Could not go back.");
-        }
+        element.error().map_err(explain)?;
     }
     Ok(())
 }
@@ -193,6 +192,8 @@ impl Subscription for KafkaSubscription {
 
     async fn commit(&mut self, checkpoint: &Checkpoint, outputs: &[Output]) -> Result<()> {
         if checkpoint.generation != self.generation {
+            // So is what was polled since, for the caller.
+            self.start_over().await?;
             return Err(self.named(Error::rebalanced(
                 "the batch is void: an earlier one was turned down",
             )));
@@ -206,11 +207,19 @@ impl Subscription for KafkaSubscription {
             consumer: self.member.consumer(),
             patience: self.shared.config.request_timeout,
         };
+        let (begin, begun) = oneshot::channel();
         let commit = self
             .transactions
-            .run(move |transactions| commit.run(transactions));
-        // While the brokers write, the next batch is copied out of librdkafka.
-        let next = async { self.member.assignment.fetch(self.most) };
+            .run(move |transactions| commit.run(transactions, begin));
+        // While the brokers write, the next batch is copied out of librdkafka. Not before: the commit looks at what is in
+        // hand first.
+        let (assignment, most) = (self.member.assignment.clone(), self.most);
+        let next = async move {
+            if begun.await.is_ok() {
+                // That it is not fetched yet does no harm.
+                let _ = spawn_blocking(move || assignment.fetch(most)).await;
+            }
+        };
         let (committed, ()) = tokio::join!(commit, next);
         match committed {
             Err(error) if error.kind() == ErrorKind::Rebalanced => {
@@ -239,7 +248,7 @@ impl Subscription for KafkaSubscription {
 
 /// A commit on its way.
 struct Commit {
-    records: Vec<Record>,
+    records: Records,
     spans: BTreeMap<i32, Range<i64>>,
     topic: Topic,
     assignment: Arc<Assignment>,
@@ -248,7 +257,8 @@ struct Commit {
 }
 
 impl Commit {
-    fn run(self, transactions: &mut Transactions) -> Result<()> {
+    /// Tells `begin` when it has come to where it only waits for the brokers.
+    fn run(self, transactions: &mut Transactions, begin: oneshot::Sender<()>) -> Result<()> {
         // Before the look at who owns what: should a partition go to another member behind that, the broker does not
         // take offsets under this membership any more.
         let (consumer, group) = membership(&self.consumer)?;
@@ -281,6 +291,8 @@ impl Commit {
             return Ok(());
         }
         drop(consumer);
+        // Nobody waits for it when the call was dropped.
+        let _ = begin.send(());
         let published = transactions.publish(&self.records, Some(Offsets { list, group }));
         match published {
             Ok(()) => self.assignment.advance(&self.spans),

@@ -1,23 +1,22 @@
 //! Publishing in transactions.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use heartbeat_core::{Error, ErrorKind, Result};
+use heartbeat_core::{Error, ErrorKind, Result, Topic};
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use tracing::{debug, warn};
 
 use crate::client::{Deliveries, Told};
 use crate::error::{code, explain, is_fenced};
+use crate::records::Records;
 use crate::settings::Settings;
 use crate::shared::random;
-use crate::wire::Record;
 use crate::worker::spawn;
 
 /// How often to look whether messages have been taken.
@@ -37,8 +36,8 @@ pub(crate) struct Offsets {
 /// A broker tells that a transaction is committed a moment before its producer may begin another, so one that commits
 /// often has several producers, each with a transactional id of its own, which take turns.
 ///
-/// They are made when they are first needed, and one that broke is made anew. Then what it left half done is cleared
-/// away first, by the broker that keeps the transactional id's state.
+/// They are made when they are first needed, and one whose transaction failed is made anew. Then what it left half done is
+/// cleared away first, by the broker that keeps the transactional id's state.
 pub(crate) struct Transactions {
     settings: Settings,
     told: Told,
@@ -58,9 +57,9 @@ type Transactor = Arc<ThreadedProducer<Deliveries>>;
 enum Rest {
     /// Nothing of it counts: it is to be aborted.
     Abort,
-    /// The producer is of no use any more. Nothing of it counts.
-    Renew,
-    /// The producer is of no use any more, and whether the transaction counts is not known.
+    /// Nothing of it counts, and the producer is of no use any more.
+    Nothing,
+    /// Whether it counts is not known.
     Doubt,
 }
 
@@ -129,7 +128,7 @@ impl Transactions {
     ///
     /// # Errors
     /// Nothing counts, unless [`settle`](Self::settle) says that it is not known.
-    pub(crate) fn publish(&mut self, records: &[Record], offsets: Option<Offsets>) -> Result<()> {
+    pub(crate) fn publish(&mut self, records: &Records, offsets: Option<Offsets>) -> Result<()> {
         self.make_ready()?;
         let lanes = self.lanes.len();
         let lane = &mut self.lanes[self.turn];
@@ -143,17 +142,17 @@ impl Transactions {
         };
         match rest {
             Rest::Abort => {
-                if let Err(abort) = abort(producer, self.timeout) {
-                    debug!(error = %abort, "The producer is made anew, as it could not abort.");
-                    *lane = None;
+                // So that others need not wait for its end. It comes in any case when the id is taken again.
+                if let Err(error) = producer.abort_transaction(self.timeout) {
+                    debug!(%error, "Could not abort.");
                 }
             }
-            Rest::Renew => *lane = None,
-            Rest::Doubt => {
-                *lane = None;
-                self.in_doubt = true;
-            }
+            Rest::Nothing => {}
+            Rest::Doubt => self.in_doubt = true,
         }
+        // Even when it could be aborted: a broker may have taken messages that this side has given up, under the numbers
+        // that this producer would give the next ones, which would then be taken for the same and be dropped.
+        *lane = None;
         Err(self.told.health.explain(error))
     }
 
@@ -182,7 +181,7 @@ pub(crate) fn was_fenced(error: &Error) -> bool {
 
 fn transact(
     producer: &Transactor,
-    records: &[Record],
+    records: &Records,
     offsets: Option<Offsets>,
     until: Instant,
 ) -> Result<(), (Error, Rest)> {
@@ -192,18 +191,35 @@ fn transact(
     deliveries.failure();
     producer
         .begin_transaction()
-        .map_err(|error| (explain(error), Rest::Renew))?;
-    let mut framed = Vec::new();
-    for (index, record) in records.iter().enumerate() {
-        send(producer, record, index, &mut framed, until).map_err(|error| {
-            let told = reason(producer, &error, records);
-            let told = told.unwrap_or_else(|| refused(error, records, index));
-            (told, Rest::Abort)
-        })?;
-    }
-    if let Some(offsets) = offsets {
-        move_group(producer, offsets, records, left())?;
-    }
+        .map_err(|error| (explain(error), Rest::Nothing))?;
+    // Both at the same time: neither is of any account before the end.
+    let moving = match offsets {
+        Some(offsets) => Some(move_group(producer, offsets, left())?),
+        None => None,
+    };
+    let sent = records
+        .to_send()
+        .enumerate()
+        .try_for_each(|(index, record)| {
+            send(producer, record, until).map_err(|error| (error, index))
+        });
+    // Nothing else may be asked of the producer meanwhile.
+    let moved = match moving {
+        Some(moving) => moving.recv_timeout(left() + MARGIN).map_err(|_| {
+            let late = Error::unavailable("offsets were not taken in time");
+            (late, Rest::Nothing)
+        })?,
+        None => Ok(()),
+    };
+    sent.map_err(|(error, index)| {
+        let told = reason(producer, &error, records);
+        let told = told.unwrap_or_else(|| refused(error, records, index));
+        (told, Rest::Abort)
+    })?;
+    moved.map_err(|error| match reason(producer, &error, records) {
+        Some(told) => (told, Rest::Abort),
+        None => failed(error),
+    })?;
     // Not by librdkafka's flush, which rdkafka asks in steps of 100 ms.
     while producer.in_flight_count() > 0 && !left().is_zero() {
         thread::sleep(TICK);
@@ -213,7 +229,7 @@ fn transact(
             return Err((told, Rest::Abort));
         }
         let fenced = code(&error).is_some_and(is_fenced);
-        let rest = if fenced { Rest::Renew } else { Rest::Abort };
+        let rest = if fenced { Rest::Nothing } else { Rest::Abort };
         return Err((refused(error, records, index), rest));
     }
     if producer.in_flight_count() > 0 {
@@ -233,16 +249,15 @@ fn transact(
     }
 }
 
-/// Moves a group within the transaction.
+/// Moves a group within the transaction; gives what its answer comes by.
 ///
 /// On a thread of its own: when the group's coordinator has died while this producer had nothing to do, librdkafka waits
 /// for that broker without end, whatever it was told. The producer is then left to that thread, and another is made.
 fn move_group(
     producer: &Transactor,
     offsets: Offsets,
-    records: &[Record],
     timeout: Duration,
-) -> Result<(), (Error, Rest)> {
+) -> Result<mpsc::Receiver<Result<(), KafkaError>>, (Error, Rest)> {
     let (answer, answered) = mpsc::channel();
     let its = producer.clone();
     spawn(move || {
@@ -251,42 +266,32 @@ fn move_group(
         let _ = answer.send(its.send_offsets_to_transaction(&list, &group, timeout));
     })
     .map_err(|error| (error, Rest::Abort))?;
-    match answered.recv_timeout(timeout + MARGIN) {
-        Ok(moved) => moved.map_err(|error| match reason(producer, &error, records) {
-            Some(told) => (told, Rest::Abort),
-            None => failed(error),
-        }),
-        Err(_) => Err((
-            Error::unavailable("offsets were not taken in time"),
-            Rest::Renew,
-        )),
-    }
+    Ok(answered)
 }
 
 /// Hands a record to librdkafka, waiting while its queue is full.
 fn send(
     producer: &Transactor,
-    record: &Record,
-    index: usize,
-    framed: &mut Vec<u8>,
+    mut record: BaseRecord<'_, [u8], [u8], usize>,
     until: Instant,
 ) -> Result<(), KafkaError> {
     loop {
-        match producer.send(record.to_send(index, framed)) {
+        record = match producer.send(record) {
             Ok(()) => return Ok(()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _))
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), record))
                 if Instant::now() < until =>
             {
-                thread::sleep(TICK);
+                record
             }
             Err((error, _)) => return Err(error),
-        }
+        };
+        thread::sleep(TICK);
     }
 }
 
 /// Why a transaction failed, when an error merely says that it did: its records are taken back then, nothing more is
 /// taken, and what happened is told to whoever begins another, which is never begun inside this one.
-fn reason(producer: &Transactor, error: &KafkaError, records: &[Record]) -> Option<Error> {
+fn reason(producer: &Transactor, error: &KafkaError, records: &Records) -> Option<Error> {
     use RDKafkaErrorCode::{PurgeInflight, PurgeQueue, State};
     if !matches!(code(error), Some(PurgeInflight | PurgeQueue | State)) {
         return None;
@@ -296,50 +301,33 @@ fn reason(producer: &Transactor, error: &KafkaError, records: &[Record]) -> Opti
         return None;
     }
     // It is not told which of the records it was.
-    let topics: BTreeSet<&str> = records.iter().map(|it| it.topic.as_str()).collect();
-    let topics: Vec<&str> = topics.into_iter().collect();
+    let topics: Vec<&str> = records.topics().iter().map(Topic::as_str).collect();
     Some(explain(reason).with("topic", topics.join(", ")))
 }
 
 /// The error of a record that was not taken.
-fn refused(error: KafkaError, records: &[Record], index: usize) -> Error {
+fn refused(error: KafkaError, records: &Records, index: usize) -> Error {
     let error = explain(error);
-    let Some(record) = records.get(index) else {
+    let Some((topic, largest, bytes)) = records.largest_beside(index) else {
         return error;
     };
-    let error = error.with("topic", &record.topic);
+    let error = error.with("topic", topic);
     if error.kind() != ErrorKind::Invalid {
         return error;
     }
     // A broker refuses a whole batch of them: it is for the largest.
-    let largest = records
-        .iter()
-        .enumerate()
-        .filter(|(_, other)| other.topic == record.topic)
-        .max_by_key(|(_, other)| other.size());
-    let (index, bytes) = largest.map_or((index, record.size()), |(index, it)| (index, it.size()));
     error
         .with("bytes", bytes)
         .hint("The topic's `max.message.bytes` is the limit, and `message.max.bytes` in `[bus.properties]` this side's.")
-        .at_item(index)
+        .at_item(largest)
 }
 
 fn failed(error: KafkaError) -> (Error, Rest) {
     let rest = match &error {
         KafkaError::Transaction(error) if error.is_fatal() || is_fenced(error.code()) => {
-            Rest::Renew
+            Rest::Nothing
         }
         _ => Rest::Abort,
     };
     (explain(error), rest)
-}
-
-fn abort(producer: &Transactor, timeout: Duration) -> Result<(), KafkaError> {
-    let until = Instant::now() + timeout;
-    producer.abort_transaction(timeout)?;
-    // No report of it may be taken for one of the next.
-    while producer.in_flight_count() > 0 && Instant::now() < until {
-        thread::sleep(TICK);
-    }
-    Ok(())
 }
