@@ -13,7 +13,7 @@ pub(crate) fn lines() -> String {
         env::var_os("HEARTBEAT_REQUIRE_DATA").is_none(),
         "the real tweets are required"
     );
-    (1..=1000).fold(String::new(), |mut lines, id| {
+    (1..=4200).fold(String::new(), |mut lines, id| {
         writeln!(
             lines,
             r#"{{"id":"{id}","text":"good news {id}","created_at":"2022-05-09T05:17:42Z","task":"t"}}"#

@@ -8,6 +8,12 @@ use crate::world::{Making, World};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// So many tweets are there for each broker's death,
+const PART: usize = 1000;
+
+/// and so many of them are on their way when it comes.
+const IN_FLIGHT: usize = 700;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_broker_killed_in_turn_loses_and_doubles_nothing() {
     let mut kafka = Kafka::start(&KafkaOptions {
@@ -15,36 +21,37 @@ async fn each_broker_killed_in_turn_loses_and_doubles_nothing() {
         ..KafkaOptions::default()
     })
     .expect("three brokers");
-    let world = World::new(Making {
+    let mut world = World::new(Making {
         brokers: kafka.bootstrap(),
         replication: 3,
         batch: 15,
+        fed: true,
         ..Making::shared()
     })
     .await;
-    let processes = [
-        // The slowest, so that it is at work to the end.
-        world.start("ingest", &["ingest", "--batch", "5"]),
-        world.start("analyze", &["analyze"]),
-        world.start("transfer", &["transfer"]),
-    ];
-    let part = world.ids.len() / 6;
+    let processes = ["analyze", "transfer"].map(|stage| world.start(stage, &[stage]));
     let started = Instant::now();
+    let mut fed = 0;
     for broker in 0..3 {
-        world.until_stored(part * (2 * broker + 1), PATIENCE).await;
+        world.feed(PART);
+        fed += PART;
+        // The slowest, so that there is work to the end.
+        let ingest = world.start("ingest", &["ingest", "--batch", "5"]);
+        world.until_stored(fed - IN_FLIGHT, PATIENCE).await;
         let stored = world.stored().await.len();
-        assert!(stored < world.ids.len(), "the work was over too soon");
+        assert!(stored < fed, "nothing is in flight");
         kafka.kill(broker).expect("killed");
         // It goes on without.
-        world
-            .until_stored(world.ids.len().min(stored + 200), PATIENCE)
-            .await;
+        world.until_stored(fed, PATIENCE).await;
+        ingest.end(PATIENCE).await;
         kafka.restart(broker).expect("back again");
         println!(
             "broker {broker} killed at {stored}; back after {:.1?}",
             started.elapsed()
         );
     }
+    world.feed(usize::MAX);
+    world.start("ingest", &["ingest"]).end(PATIENCE).await;
     world.until_stored(world.ids.len(), PATIENCE).await;
     println!("all stored after {:.1?}", started.elapsed());
     for process in processes {

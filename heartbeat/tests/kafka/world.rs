@@ -1,9 +1,10 @@
 //! A pipeline of its own: topics, groups, a source and a store that no other test has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub(crate) struct Making {
     pub(crate) named: bool,
     /// How many brokers hold each message.
     pub(crate) replication: u16,
+    /// Whether the source has only what it is [fed](World::feed).
+    pub(crate) fed: bool,
 }
 
 impl Making {
@@ -48,6 +51,7 @@ impl Making {
             batch: 1000,
             named: false,
             replication: 1,
+            fed: false,
         }
     }
 }
@@ -60,6 +64,8 @@ pub(crate) struct World {
     pub(crate) topics: Topics,
     /// Those of the tweets in the source.
     pub(crate) ids: BTreeSet<i64>,
+    /// What the source has not been fed.
+    unfed: VecDeque<String>,
     store: SqliteStore,
     pub(crate) bus: KafkaBus,
 }
@@ -75,8 +81,7 @@ impl World {
             sentiment: topic("sentiment"),
         };
         let lines = tweets::lines();
-        // A file of its own: sources are told apart by their paths.
-        fs::write(folder.path().join("tweets.jsonl"), &lines).expect("written");
+        let unfed = lines.lines().map(|line| format!("{line}\n")).collect();
         let store = SqliteStore::open(SqliteStoreConfig {
             path: folder.path().join("points.db"),
             ..SqliteStoreConfig::default()
@@ -92,15 +97,21 @@ impl World {
         let plans = TopicPlan::of_topics(&config.topics, &topics).expect("plans");
         let created = admin.expect("the brokers").create(&plans).await;
         assert_eq!(created.expect("topics").len(), plans.len());
-        Self {
-            ids: tweets::ids(&lines),
+        let fed = making.fed;
+        let mut world = Self {
+            ids: BTreeSet::new(),
+            unfed,
             bus: KafkaBus::open(config).await.expect("the bus"),
             folder,
             making,
             name,
             topics,
             store,
+        };
+        if !fed {
+            world.feed(usize::MAX);
         }
+        world
     }
 
     /// Starts `heartbeat`; `name` is that of its config and its log.
@@ -110,6 +121,20 @@ impl World {
         let config = config(&self.making, &self.name, &self.topics, instance);
         fs::write(path, config).expect("written");
         Process::start(self.folder.path(), name, &[args, &["--json"]].concat())
+    }
+
+    /// Adds this many tweets to the source, those that are left at the most. It ends behind them.
+    pub(crate) fn feed(&mut self, tweets: usize) {
+        // A file of its own: sources are told apart by their paths.
+        let source = self.folder.path().join("tweets.jsonl");
+        let mut source = File::options()
+            .create(true)
+            .append(true)
+            .open(source)
+            .expect("a file");
+        let lines: String = self.unfed.drain(..tweets.min(self.unfed.len())).collect();
+        source.write_all(lines.as_bytes()).expect("written");
+        self.ids.extend(tweets::ids(&lines));
     }
 
     /// Other programs on the same topics.
@@ -152,11 +177,18 @@ impl World {
             if stored >= tweets {
                 return;
             }
-            assert!(
-                started.elapsed() < patience,
-                "{stored} of {tweets} were stored within {patience:?}\n{}",
-                self.logs()
-            );
+            if started.elapsed() >= patience {
+                let Topics { ingest, sentiment } = &self.topics;
+                let unread = self.lag(ingest, &self.group("analyze")).await;
+                let unstored = self.lag(sentiment, &self.group("transfer")).await;
+                panic!(
+                    "{stored} of {tweets} were stored within {patience:?}; ingest {}, {unread} wait; sentiment {}, \
+                     {unstored} wait\n{}",
+                    self.told(&keys(&self.read(ingest).await)),
+                    self.told(&keys(&self.read(sentiment).await)),
+                    self.logs()
+                );
+            }
             sleep(Duration::from_millis(100)).await;
         }
     }
@@ -187,6 +219,19 @@ impl World {
         messages
     }
 
+    /// What these keys are in the face of all that should be there.
+    fn told(&self, found: &[i64]) -> String {
+        let once: BTreeSet<i64> = found.iter().copied().collect();
+        let missing: Vec<&i64> = self.ids.difference(&once).collect();
+        format!(
+            "has {}, {} of them twice, and lacks {}: {:?}",
+            found.len(),
+            found.len() - once.len(),
+            missing.len(),
+            &missing[..missing.len().min(20)]
+        )
+    }
+
     /// How many messages of a topic a group has not committed.
     pub(crate) async fn lag(&self, topic: &Topic, group: &str) -> u64 {
         let lag = self.bus.lag(topic, group).await.expect("a lag");
@@ -213,14 +258,8 @@ impl World {
         ] {
             assert!(
                 found == expected,
-                "{what}: {} of {}, {} differ\n{}",
-                found.len(),
-                expected.len(),
-                found
-                    .iter()
-                    .collect::<BTreeSet<_>>()
-                    .len()
-                    .abs_diff(found.len()),
+                "{what} {}\n{}",
+                self.told(&found),
                 self.logs()
             );
         }
