@@ -1,11 +1,13 @@
 //! `cargo xtask check`
 
 use std::{
+    env, fs,
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::{
@@ -116,6 +118,7 @@ fn spelling() -> Result<()> {
 
 /// Packs each crate as for the registry and builds it from that.
 fn packages() -> Result<()> {
+    forget_packages()?;
     let mut publish = libtorch::cargo()?;
     publish.args(["publish", "--workspace", "--dry-run", "--locked"]);
     // At work, check what is there; in CI what is there must be what is committed.
@@ -123,6 +126,34 @@ fn packages() -> Result<()> {
         publish.arg("--allow-dirty");
     }
     tell_and_run(&mut publish)
+}
+
+/// Removes what an earlier check unpacked and built of the packages: to cargo, one of the same version is the same.
+fn forget_packages() -> Result<()> {
+    let metadata = metadata()?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("`cargo metadata` tells no packages")?;
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let sources = home.context("no home directory")?.join("registry/src");
+    let mut clean = cargo();
+    clean.arg("clean");
+    for package in packages.iter().filter(|it| it["publish"].is_null()) {
+        let (Some(name), Some(version)) = (package["name"].as_str(), package["version"].as_str())
+        else {
+            bail!("`cargo metadata` tells no name or no version of a package");
+        };
+        clean.args(["--package", name]);
+        for registry in fs::read_dir(&sources)? {
+            let unpacked = registry?.path().join(format!("{name}-{version}"));
+            if unpacked.exists() {
+                fs::remove_dir_all(&unpacked)
+                    .with_context(|| format!("cannot remove {}", unpacked.display()))?;
+            }
+        }
+    }
+    tell_and_run(&mut clean)
 }
 
 /// The workspace's packages that have a library.
