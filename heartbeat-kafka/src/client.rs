@@ -80,7 +80,7 @@ impl Deliveries {
         }
     }
 
-    /// The first message that was not taken since this was asked last.
+    /// The first message that was not taken.
     pub(crate) fn failure(&self) -> Option<(usize, KafkaError)> {
         lock(&self.failed).take()
     }

@@ -27,7 +27,7 @@ pub(crate) struct SourcePublisher {
     source: String,
     transactions: Transactions,
     reader: Option<Reader>,
-    /// Where the source is, as long as nobody fenced this one off.
+    /// Where the source is; not known before the first publish, and after one that failed.
     at: Option<Option<Position>>,
     /// How many times in a row another process did.
     fenced: u32,
@@ -104,14 +104,12 @@ impl SourcePublisher {
         if self.stands(&at, progress)? {
             return Ok(());
         }
-        let published = self.transactions.publish(records, None);
-        if published.is_ok() {
-            self.at = Some(Some(progress.to.clone()));
-            self.fenced = 0;
-        } else if !self.transactions.is_ready() {
-            self.at = None;
-        }
-        published
+        // Not known again before it is published.
+        self.at = None;
+        self.transactions.publish(records, None)?;
+        self.at = Some(Some(progress.to.clone()));
+        self.fenced = 0;
+        Ok(())
     }
 
     /// Whether the source has been moved already.

@@ -83,11 +83,6 @@ impl Transactions {
         }
     }
 
-    /// Whether the producers have their transactional ids to themselves, as far as they know.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.lanes.iter().all(Option::is_some)
-    }
-
     /// Finds out what became of the last transaction when that is not known: whether `is_there` finds it, once the broker
     /// has ended it one way or the other, for everybody to see. `false` when it is known.
     ///
@@ -150,8 +145,8 @@ impl Transactions {
             Rest::Nothing => {}
             Rest::Doubt => self.in_doubt = true,
         }
-        // Even when it could be aborted: a broker may have taken messages that this side has given up, under the numbers
-        // that this producer would give the next ones, which would then be taken for the same and be dropped.
+        // Even when it could be aborted. What was on its way then is given up on this side, but a broker may have taken it,
+        // and would drop without a word what comes later under the same numbers. Messages were lost while producers were used again.
         *lane = None;
         Err(self.told.health.explain(error))
     }
@@ -186,9 +181,6 @@ fn transact(
     until: Instant,
 ) -> Result<(), (Error, Rest)> {
     let left = || until.saturating_duration_since(Instant::now());
-    let deliveries = producer.context();
-    // One of an earlier transaction.
-    deliveries.failure();
     producer
         .begin_transaction()
         .map_err(|error| (explain(error), Rest::Nothing))?;
@@ -224,7 +216,7 @@ fn transact(
     while producer.in_flight_count() > 0 && !left().is_zero() {
         thread::sleep(TICK);
     }
-    if let Some((index, error)) = deliveries.failure() {
+    if let Some((index, error)) = producer.context().failure() {
         if let Some(told) = reason(producer, &error, records) {
             return Err((told, Rest::Abort));
         }

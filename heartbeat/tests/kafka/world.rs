@@ -1,6 +1,6 @@
 //! A pipeline of its own: topics, groups, a source and a store that no other test has.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
@@ -65,7 +65,7 @@ pub(crate) struct World {
     /// Those of the tweets in the source.
     pub(crate) ids: BTreeSet<i64>,
     /// What the source has not been fed.
-    unfed: VecDeque<String>,
+    unfed: Vec<String>,
     store: SqliteStore,
     pub(crate) bus: KafkaBus,
 }
