@@ -130,22 +130,20 @@ fn packages() -> Result<()> {
 
 /// Removes what an earlier check unpacked and built of the packages: to cargo, one of the same version is the same.
 fn forget_packages() -> Result<()> {
-    let metadata = metadata()?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("`cargo metadata` tells no packages")?;
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
     let sources = home.context("no home directory")?.join("registry/src");
     let mut clean = cargo();
     clean.arg("clean");
-    for package in packages.iter().filter(|it| it["publish"].is_null()) {
+    for package in workspace()?.iter().filter(|it| it["publish"].is_null()) {
         let (Some(name), Some(version)) = (package["name"].as_str(), package["version"].as_str())
         else {
             bail!("`cargo metadata` tells no name or no version of a package");
         };
         clean.args(["--package", name]);
-        for registry in fs::read_dir(&sources)? {
+        let registries =
+            fs::read_dir(&sources).with_context(|| format!("cannot read {}", sources.display()))?;
+        for registry in registries {
             let unpacked = registry?.path().join(format!("{name}-{version}"));
             if unpacked.exists() {
                 fs::remove_dir_all(&unpacked)
@@ -156,13 +154,17 @@ fn forget_packages() -> Result<()> {
     tell_and_run(&mut clean)
 }
 
+/// The workspace's packages, as `cargo metadata` tells them.
+fn workspace() -> Result<Vec<Value>> {
+    match metadata()?["packages"].take() {
+        Value::Array(packages) => Ok(packages),
+        _ => bail!("`cargo metadata` tells no packages"),
+    }
+}
+
 /// The workspace's packages that have a library.
 fn libraries() -> Result<Vec<String>> {
-    let metadata = metadata()?;
-    let packages = metadata["packages"]
-        .as_array()
-        .context("`cargo metadata` tells no packages")?;
-    Ok(packages.iter().filter_map(library).collect())
+    Ok(workspace()?.iter().filter_map(library).collect())
 }
 
 /// The package's name, if it has a library.
