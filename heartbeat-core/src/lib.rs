@@ -8,7 +8,6 @@ pub mod conformance;
 mod dead_letter;
 pub mod durations;
 mod error;
-mod host;
 #[cfg(feature = "jsonl")]
 mod jsonl;
 mod message;
@@ -17,6 +16,7 @@ mod mocks;
 mod post;
 mod preprocess;
 mod record;
+pub mod remote;
 mod retry;
 mod schema;
 mod source;
@@ -28,7 +28,6 @@ pub use bus::{Batch, Bus, Checkpoint, Max, PartitionLag, Progress, Subscription}
 pub use codec::Codec;
 pub use dead_letter::{DeadLetter, header};
 pub use error::{Error, ErrorKind, Result};
-pub use host::is_this_machine;
 #[cfg(feature = "jsonl")]
 pub use jsonl::{JsonlConfig, JsonlProgress, JsonlSource};
 pub use message::{Envelope, Headers, Message, Output, Payload, Topic};

@@ -6,7 +6,8 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use heartbeat_core::{Error, Result, is_this_machine};
+use heartbeat_core::remote::is_this_machine;
+use heartbeat_core::{Error, Result};
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};

@@ -15,7 +15,6 @@ mod progress;
 mod reader;
 mod records;
 mod registry;
-mod secret;
 mod settings;
 mod shared;
 mod statistics;

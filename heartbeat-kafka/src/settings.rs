@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use heartbeat_core::remote::secret;
 use heartbeat_core::{Error, Result};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use secrecy::ExposeSecret;
 
 use crate::config::KafkaConfig;
-use crate::secret;
 
 /// The variable that holds the password.
 const PASSWORD: &str = "HEARTBEAT_KAFKA_PASSWORD";
@@ -206,7 +207,12 @@ fn secure(base: &mut ClientConfig, config: &KafkaConfig) -> Result<()> {
         base.set("security.protocol", if tls { "ssl" } else { "plaintext" });
         return Ok(());
     };
-    let password = secret::find(PASSWORD, config.password_file.as_deref())?.ok_or_else(|| {
+    let password = secret(
+        PASSWORD,
+        std::env::var_os(PASSWORD),
+        config.password_file.as_deref(),
+    )?
+    .ok_or_else(|| {
         Error::misconfigured("there is no password to sign in to the brokers with")
             .with("username", username)
             .hint(format!(
@@ -219,7 +225,7 @@ fn secure(base: &mut ClientConfig, config: &KafkaConfig) -> Result<()> {
     )
     .set("sasl.mechanisms", config.sasl.mechanism())
     .set("sasl.username", username)
-    .set("sasl.password", password);
+    .set("sasl.password", password.expose_secret());
     Ok(())
 }
 

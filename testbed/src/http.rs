@@ -1,4 +1,4 @@
-//! As much of HTTP as it takes to see that the registry answers.
+//! As much of HTTP as it takes to set a service up and to see that it answers.
 
 use std::{
     io::{Read, Write},
@@ -10,15 +10,44 @@ use anyhow::{Context, Result};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The status that a server on loopback answers with.
-pub(crate) fn get(port: u16, path: &str) -> Result<u16> {
+/// What a server on loopback answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// With the headers before it.
+    pub(crate) text: String,
+}
+
+/// Asks for what is at `path`.
+pub(crate) fn get(port: u16, path: &str) -> Result<Answer> {
+    ask(port, &format!("GET {path}"), "", "")
+}
+
+/// Sends JSON to `path`, with one more header unless it is empty.
+pub(crate) fn post(port: u16, path: &str, header: &str, json: &str) -> Result<Answer> {
+    ask(port, &format!("POST {path}"), header, json)
+}
+
+fn ask(port: u16, request: &str, header: &str, body: &str) -> Result<Answer> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut head = format!("{request} HTTP/1.0\r\nHost: {address}\r\n");
+    if !header.is_empty() {
+        head += &format!("{header}\r\n");
+    }
+    if !body.is_empty() {
+        head += &format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+    }
+    write!(stream, "{head}\r\n{body}")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    status(&String::from_utf8_lossy(&answer)).with_context(|| format!("no HTTP from {address}"))
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = status(&text).with_context(|| format!("no HTTP from {address}"))?;
+    Ok(Answer { status, text })
 }
 
 fn status(answer: &str) -> Option<u16> {

@@ -11,11 +11,14 @@ use anyhow::{Context, Result};
 const JAVA: &str = "HEARTBEAT_JAVA";
 const KAFKA: &str = "HEARTBEAT_KAFKA_HOME";
 const APICURIO: &str = "HEARTBEAT_APICURIO_HOME";
+const INFLUXD: &str = "HEARTBEAT_INFLUXD";
 
 /// The variable with the addresses of the broker that all tests of a run share, such as `127.0.0.1:9092`.
 pub const SHARED_BROKERS: &str = "HEARTBEAT_TEST_BROKERS";
 /// The variable with the URL of the schema registry that all tests of a run share.
 pub const SHARED_REGISTRY: &str = "HEARTBEAT_TEST_REGISTRY";
+/// The variable with the URL of the InfluxDB that all tests of a run share.
+pub const SHARED_INFLUX: &str = "HEARTBEAT_TEST_INFLUX";
 
 /// The programs that the services are started from.
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ pub struct Installation {
     pub kafka: PathBuf,
     /// The folder of Apicurio, with its `quarkus-run.jar`.
     pub apicurio: PathBuf,
+    /// The program `influxd`.
+    pub influxd: PathBuf,
 }
 
 impl Installation {
@@ -39,6 +44,7 @@ impl Installation {
             java: path(JAVA)?,
             kafka: path(KAFKA)?,
             apicurio: path(APICURIO)?,
+            influxd: path(INFLUXD)?,
         })
     }
 
@@ -47,7 +53,8 @@ impl Installation {
         command
             .env(JAVA, &self.java)
             .env(KAFKA, &self.kafka)
-            .env(APICURIO, &self.apicurio);
+            .env(APICURIO, &self.apicurio)
+            .env(INFLUXD, &self.influxd);
     }
 }
 
@@ -77,6 +84,15 @@ pub fn shared_brokers() -> Result<String> {
 /// As of [`shared_brokers`].
 pub fn shared_registry() -> Result<String> {
     variable(SHARED_REGISTRY)
+}
+
+/// The URL of the InfluxDB that all tests of a run share, which takes [`INFLUX_TOKEN`](crate::INFLUX_TOKEN): use a new bucket
+/// for each test.
+///
+/// # Errors
+/// As of [`shared_brokers`].
+pub fn shared_influx() -> Result<String> {
+    variable(SHARED_INFLUX)
 }
 
 fn variable(name: &str) -> Result<String> {

@@ -1,9 +1,9 @@
-//! Real services on loopback for tests and benches: Kafka brokers and a schema registry, each a process that a test may
-//! kill and start again. All calls block, none needs a runtime, and what was started ends when it is dropped, or when the
+//! Real services on loopback for tests and benches: Kafka brokers, a schema registry and InfluxDB, each a process that a test
+//! may kill and start again. All calls block, none needs a runtime, and what was started ends when it is dropped, or when the
 //! process that started it ends, however it does.
 //!
-//! `cargo xtask test` fetches the services and tells where they are; it also starts one broker and one registry that all
-//! tests of a run share ([`shared_brokers`], [`shared_registry`]). A test that kills, or needs three brokers or passwords,
+//! `cargo xtask test` fetches the services and tells where they are; it also starts one of each that all tests of a run share
+//! ([`shared_brokers`], [`shared_registry`], [`shared_influx`]). A test that kills, or needs three brokers or passwords,
 //! starts its own:
 //!
 //! ```no_run
@@ -23,14 +23,17 @@
 //! ```
 
 mod http;
+mod influx;
 mod installation;
 mod kafka;
 mod ports;
 mod process;
 mod registry;
 
+pub use influx::{INFLUX_ORG, INFLUX_TOKEN, Influx};
 pub use installation::{
-    Installation, SHARED_BROKERS, SHARED_REGISTRY, shared_brokers, shared_registry,
+    Installation, SHARED_BROKERS, SHARED_INFLUX, SHARED_REGISTRY, shared_brokers, shared_influx,
+    shared_registry,
 };
 #[cfg(feature = "secured")]
 pub use kafka::{Certificates, GUEST, Identity, USER, User};

@@ -97,7 +97,7 @@ impl Setup {
         )?;
         process.wait_until(|_| {
             let path = format!("{API}/subjects");
-            http::get(self.port, &path).is_ok_and(|status| status == 200)
+            http::get(self.port, &path).is_ok_and(|answer| answer.status == 200)
         })?;
         Ok(process)
     }

@@ -1,19 +1,14 @@
 //! What the registry and the way to it say, in heartbeat's words.
 
-use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
 
-use heartbeat_core::{Error, ErrorKind};
+use heartbeat_core::{Error, ErrorKind, remote};
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::login::Login;
-
-/// As much of another's words is shown.
-const LONGEST_WORDS: usize = 400;
 
 const ADDRESS: &str =
     "Check the registry's `url`, its path too, and whether a proxy or a login page is in between.";
@@ -101,7 +96,7 @@ impl Asked<'_> {
         if error.is_timeout() {
             return self.silent(limit);
         }
-        let (kind, message, hint) = if error.is_connect() && is_tls(&error) {
+        let (kind, message, hint) = if error.is_connect() && remote::is_tls(&error) {
             (
                 ErrorKind::Misconfigured,
                 "no secure connection to the schema registry",
@@ -176,7 +171,7 @@ impl Asked<'_> {
                     request: self.request(),
                     status,
                     code: told.error_code,
-                    words: shown(&told.message),
+                    words: remote::words(&told.message),
                 })),
                 Err(_) => Err(
                     wrong("the server does not answer as a schema registry does")
@@ -205,70 +200,22 @@ impl Asked<'_> {
     }
 }
 
-/// Whether a connection failed because the two do not agree on TLS: the certificate is not
-/// trusted, or the other side speaks something else.
-fn is_tls(error: &(dyn StdError + 'static)) -> bool {
-    // An error of I/O does not count what it wraps among its causes.
-    if let Some(error) = error.downcast_ref::<io::Error>() {
-        return error.kind() == io::ErrorKind::InvalidData
-            || error.get_ref().is_some_and(|inner| is_tls(inner));
-    }
-    error.source().is_some_and(is_tls)
-}
-
-/// How many seconds the other side asks to be left alone. Its other form, a date, is not read.
+/// How long the other side asks to be left alone.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    remote::retry_after(headers.get(RETRY_AFTER)?.as_bytes())
 }
 
 /// The words in an answer: the registry's message, or else the answer's beginning.
 fn words(body: &[u8]) -> String {
-    if body.is_empty() {
-        return "empty".to_owned();
-    }
     match serde_json::from_slice::<Told>(body) {
-        Ok(told) => shown(&told.message),
-        Err(_) => shown(&String::from_utf8_lossy(
-            &body[..body.len().min(4 * LONGEST_WORDS)],
-        )),
+        Ok(told) => remote::words(&told.message),
+        Err(_) => remote::words_of(body),
     }
-}
-
-/// Another's text as it may stand in an error: on one line and not too long.
-pub(super) fn shown(text: &str) -> String {
-    let text = text.trim();
-    let mut shown = String::new();
-    for (index, char) in text.chars().enumerate() {
-        if index == LONGEST_WORDS {
-            shown.push('…');
-            break;
-        }
-        if char.is_control() {
-            shown.extend(char.escape_default());
-        } else {
-            shown.push(char);
-        }
-    }
-    shown
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_of_another_are_on_one_line_and_not_too_long() {
-        assert_eq!(shown(" a\n\u{1b}[31mü \"b\" "), "a\\n\\u{1b}[31mü \"b\"");
-        let long = shown(&"é".repeat(5000));
-        assert_eq!(long.chars().count(), LONGEST_WORDS + 1);
-        assert!(long.ends_with('…'));
-        assert_eq!(
-            words(br#"{"error_code":42201,"message":"no\nway"}"#),
-            "no\\nway"
-        );
-        assert_eq!(words(b"<html>\xff"), "<html>\u{fffd}");
-    }
 
     #[test]
     fn each_status_has_its_kind() {

@@ -3,13 +3,14 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use heartbeat_core::remote::words;
 use heartbeat_core::{Error, Result, Schema, Topic};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
 
 use super::Registry;
-use super::answer::{Answer, Refusal, shown};
+use super::answer::{Answer, Refusal};
 use super::schemas::{CAPACITY, OVERHEAD, USUAL, Weight};
 use super::subject::{is_dead, subject};
 
@@ -168,7 +169,7 @@ impl Registry {
         Error::misconfigured("the schema is not compatible with its subject's versions")
             .with("subject", subject)
             .with("registry", self.client.base())
-            .with("difference", shown(difference))
+            .with("difference", words(difference))
             .hint(
                 "Write to another topic, or change the subject's versions or its compatibility in the \
                  registry.",

@@ -1,11 +1,9 @@
 //! Who asks the registry.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::Path;
 
-use heartbeat_core::{Error, Result};
-use secrecy::{ExposeSecret, SecretString};
+use heartbeat_core::{Error, Result, remote};
+use secrecy::SecretString;
 
 use super::config::RegistryConfig;
 
@@ -32,34 +30,16 @@ impl Login {
         config: &RegistryConfig,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self> {
-        let secret = |name, file: &Option<_>| -> Result<Option<SecretString>> {
-            if let Some(value) = variable(name).filter(|value| !value.is_empty()) {
-                let text = value.into_string();
-                return text.map(|text| Some(text.into())).map_err(|_| {
-                    Error::misconfigured("a secret is not UTF-8 text")
-                        .with("variable", name)
-                        .hint("Set it anew.")
-                });
-            }
-            file.as_deref().map(first_line).transpose()
-        };
-        let password = secret(PASSWORD, &config.password_file)?;
-        let token = secret(TOKEN, &config.token_file)?;
+        let password = remote::secret(
+            PASSWORD,
+            variable(PASSWORD),
+            config.password_file.as_deref(),
+        )?;
+        let token = remote::token(TOKEN, variable(TOKEN), config.token_file.as_deref())?;
         match (&config.username, password, token) {
             (None, None, None) => Ok(Self::None),
             (Some(username), Some(password), None) => Ok(Self::User(username.clone(), password)),
-            (None, None, Some(token)) => {
-                let legal = |byte: u8| byte.is_ascii_graphic();
-                if !token.expose_secret().bytes().all(legal) {
-                    return Err(Error::misconfigured(
-                        "what should be the registry's access token is none",
-                    )
-                    .hint(
-                        "A token is one word of letters, digits and signs; put nothing else there.",
-                    ));
-                }
-                Ok(Self::Token(token))
-            }
+            (None, None, Some(token)) => Ok(Self::Token(token)),
             (Some(_), None, None) => Err(Error::misconfigured(
                 "the registry's `username` has no password",
             )
@@ -97,28 +77,12 @@ impl Login {
     }
 }
 
-/// The secret in the first line of `file`.
-fn first_line(file: &Path) -> Result<SecretString> {
-    let text = fs::read_to_string(file).map_err(|error| {
-        Error::misconfigured("cannot read a secret of the registry")
-            .with("path", file.display())
-            .caused_by(error)
-            .hint("Write it into the first line of that file, or do not name one.")
-    })?;
-    let line = text.lines().next().unwrap_or_default().trim_end();
-    if line.is_empty() {
-        return Err(
-            Error::misconfigured("the file has no secret in its first line")
-                .with("path", file.display())
-                .hint("Write it there, or do not name the file."),
-        );
-    }
-    Ok(line.into())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::PathBuf;
+
+    use secrecy::ExposeSecret;
 
     use super::*;
 
@@ -193,7 +157,7 @@ mod tests {
             (&user, &[][..], "no password"),
             (&none, &[(PASSWORD, "s3cret")], "no `username`"),
             (&user, &[(TOKEN, "s3cret")], "a user and an access token"),
-            (&none, &[(TOKEN, "s3cret and more")], "token is none"),
+            (&none, &[(TOKEN, "s3cret and more")], "access token is none"),
             (&missing, &[], "/no/such"),
             (&empty, &[], "no secret in its first line"),
         ] {

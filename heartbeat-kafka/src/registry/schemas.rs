@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use heartbeat_core::remote::words;
 use heartbeat_core::{Error, Result, Schema};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
 
 use super::Registry;
-use super::answer::{Answer, shown};
+use super::answer::Answer;
 use super::writer::WriterSchema;
 
 /// A schema, or why it cannot be used.
@@ -158,7 +159,7 @@ impl Held {
             Some(other) => {
                 return Err(format!(
                     "schema {name} is not an Avro schema but of type {}",
-                    shown(other)
+                    words(other)
                 ));
             }
         }
@@ -168,6 +169,6 @@ impl Held {
             ));
         }
         Schema::parse(&self.schema)
-            .map_err(|error| format!("schema {name} cannot be read: {}", shown(&error.report())))
+            .map_err(|error| format!("schema {name} cannot be read: {}", words(&error.report())))
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use heartbeat_core::{Error, Result, is_this_machine};
+use heartbeat_core::{Error, Result, remote};
 use reqwest::{Certificate, Url};
 use tracing::warn;
 
@@ -37,7 +37,7 @@ impl Settings {
         }
         let base = base(&config.url)?;
         let login = Login::new(config, variable)?;
-        if !matches!(login, Login::None) && is_open(&base) {
+        if !matches!(login, Login::None) && remote::is_open(&base) {
             warn!(
                 url = %base,
                 "Others on the way can read the registry's password or token: the address is plain \
@@ -59,29 +59,12 @@ impl Settings {
 
 /// The registry's address.
 fn base(text: &str) -> Result<Url> {
-    // Not shown: a password may be in it.
-    let refused = |why: &str| {
-        Error::misconfigured(why).hint(
-            "Set the registry's `url` to an address such as `https://registry.example.org:8081`.",
+    remote::address(text, "the registry's `url`").map_err(|error| {
+        error.hint(
+            "Set it to an address such as `https://registry.example.org:8081`; set a user by `username`, and give the \
+             password by HEARTBEAT_REGISTRY_PASSWORD or `password_file`.",
         )
-    };
-    let url = Url::parse(text)
-        .map_err(|error| refused("the registry's `url` is not an address").caused_by(error))?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Error::misconfigured("the registry's `url` holds a user or a password").hint(
-            "Take them out: set `username`, and give the password by HEARTBEAT_REGISTRY_PASSWORD or \
-             `password_file`.",
-        ));
-    }
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(refused("the registry's `url` is neither https nor http"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(refused(
-            "the registry's `url` has more than a path after the host",
-        ));
-    }
-    Ok(url)
+    })
 }
 
 fn certificates(file: &Path) -> Result<Vec<Certificate>> {
@@ -98,11 +81,6 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>> {
         return Err(wrong("the file has no certificate"));
     }
     Ok(found)
-}
-
-/// Whether others on the way can read what is sent: plain http, to another machine.
-fn is_open(url: &Url) -> bool {
-    url.scheme() == "http" && !is_this_machine(url.host_str().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -160,20 +138,6 @@ mod tests {
             let error = settings(&config).unwrap_err();
             assert_eq!(error.kind(), heartbeat_core::ErrorKind::Misconfigured);
             assert!(error.to_string().contains(says), "{says}: {error}");
-        }
-    }
-
-    #[test]
-    fn plain_http_to_another_machine_is_open() {
-        for (url, open) in [
-            ("https://registry.test", false),
-            ("http://localhost:8081", false),
-            ("http://127.0.0.1:8081", false),
-            ("http://[::1]:8081", false),
-            ("http://registry.test", true),
-            ("http://10.0.0.1", true),
-        ] {
-            assert_eq!(is_open(&base(url).unwrap()), open, "{url}");
         }
     }
 }

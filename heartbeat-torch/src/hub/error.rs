@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use heartbeat_core::{Error, ErrorKind};
+use heartbeat_core::{Error, ErrorKind, remote};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
@@ -136,10 +136,9 @@ impl Asked<'_> {
     }
 }
 
-/// How many seconds the other side asks to be left alone. Its other form, a date, is not used by the Hub.
+/// How long the other side asks to be left alone.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    remote::retry_after(headers.get(RETRY_AFTER)?.as_bytes())
 }
 
 /// The operating system does not let us keep a file of the cache in `path`.

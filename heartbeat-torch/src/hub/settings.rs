@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fmt, fs};
 
-use heartbeat_core::{Error, Result, is_this_machine};
-use reqwest::Url;
+use heartbeat_core::{Error, Result, remote};
 use tracing::warn;
 
 use crate::config::{HubConfig, Progress};
@@ -106,29 +105,14 @@ struct Endpoint {
 
 impl Endpoint {
     fn parse(text: &str) -> Result<Self> {
-        let refused = |why: &'static str| {
-            Error::misconfigured(why).hint(
+        let url = remote::address(text, "the Hub's endpoint").map_err(|error| {
+            error.hint(
                 "Set `endpoint` or HF_ENDPOINT to an address such as `https://hub.example.org`.",
             )
-        };
-        let url = Url::parse(text)
-            .map_err(|error| refused("the Hub's endpoint is not an address").caused_by(error))?;
-        // Not shown: a password may be in it.
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(refused("the Hub's endpoint holds a user or a password"));
-        }
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refused("the Hub's endpoint is neither https nor http"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(refused(
-                "the Hub's endpoint has more than a path after the host",
-            ));
-        }
-        let here = is_this_machine(url.host_str().unwrap_or_default());
+        })?;
         Ok(Self {
             url: url.as_str().trim_end_matches('/').to_owned(),
-            open: url.scheme() == "http" && !here,
+            open: remote::is_open(&url),
         })
     }
 }

@@ -1,10 +1,12 @@
 //! The real services that tests run against: fetched once into the cache, started by the crate `testbed`.
 
 mod apicurio;
+mod influxdb;
 mod java;
 mod kafka;
 mod maven;
 mod shared;
+mod wheel;
 
 use std::{
     fs,
@@ -27,6 +29,7 @@ pub(crate) fn set_up(cache: &Cache) -> Result<Installation> {
         java: java::set_up(cache)?,
         kafka: kafka::set_up(cache)?,
         apicurio: apicurio::set_up(cache)?,
+        influxd: influxdb::set_up(cache)?,
     })
 }
 

@@ -1,28 +1,30 @@
-//! The broker and the registry that all tests of a run share.
+//! The broker, the registry and the database that all tests of a run share.
 
 use std::{process::Command, thread};
 
 use anyhow::{Context, Result};
-use testbed::{Installation, Kafka, KafkaOptions, Registry};
+use testbed::{Influx, Installation, Kafka, KafkaOptions, Registry};
 
 use crate::shell::step;
 
-/// Both run until this is dropped.
+/// All run until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Shared {
     broker: Kafka,
     registry: Registry,
+    influx: Influx,
 }
 
 impl Shared {
-    /// Starts both at once, and returns when both are ready.
+    /// Starts all at once, and returns when they are ready.
     ///
     /// # Errors
     /// One of them does not start; the message has the end of its log.
     pub(crate) fn start(installation: &Installation) -> Result<Self> {
-        step("starting a Kafka broker and a schema registry");
+        step("starting a Kafka broker, a schema registry and InfluxDB");
         thread::scope(|scope| {
             let broker = scope.spawn(|| Kafka::start_from(installation, &KafkaOptions::default()));
+            let influx = Influx::start_from(installation);
             let registry = Registry::start_from(installation, None);
             let broker = broker
                 .join()
@@ -31,6 +33,7 @@ impl Shared {
             Ok(Self {
                 broker: broker?,
                 registry: registry?,
+                influx: influx?,
             })
         })
     }
@@ -39,6 +42,7 @@ impl Shared {
     pub(crate) fn tell(&self, command: &mut Command) {
         command
             .env(testbed::SHARED_BROKERS, self.broker.bootstrap())
-            .env(testbed::SHARED_REGISTRY, self.registry.url());
+            .env(testbed::SHARED_REGISTRY, self.registry.url())
+            .env(testbed::SHARED_INFLUX, self.influx.url());
     }
 }

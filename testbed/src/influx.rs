@@ -1,0 +1,109 @@
+//! InfluxDB 2.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+use crate::{Installation, http, ports, process::Process};
+
+/// The organization of every server here.
+pub const INFLUX_ORG: &str = "heartbeat";
+/// The token that may do everything.
+pub const INFLUX_TOKEN: &str = "s3cret-of-all-tests";
+
+/// An InfluxDB with the organization [`INFLUX_ORG`] and the token [`INFLUX_TOKEN`], killed when dropped.
+#[derive(Debug)]
+pub struct Influx {
+    /// Before the folder it writes to, so that it is dead when that is removed.
+    process: Process,
+    setup: Setup,
+}
+
+/// What stays the same when it is started again.
+#[derive(Debug)]
+struct Setup {
+    dir: TempDir,
+    installation: Installation,
+    port: u16,
+}
+
+impl Influx {
+    /// Starts one, and returns when it answers.
+    ///
+    /// # Errors
+    /// The environment does not name the services, or it does not start; the message has the end of its log.
+    pub fn start() -> Result<Self> {
+        Self::start_from(&Installation::from_env()?)
+    }
+
+    /// [`Influx::start`] with services that the environment need not name.
+    ///
+    /// # Errors
+    /// As of [`Influx::start`].
+    pub fn start_from(installation: &Installation) -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("heartbeat-influx-")
+            .tempdir();
+        let setup = Setup {
+            dir: dir.context("no folder for InfluxDB's data")?,
+            installation: installation.clone(),
+            port: ports::free(1)?[0],
+        };
+        let process = setup.start()?;
+        // A bucket has to be named; no test uses it.
+        let json = format!(
+            r#"{{"username":"tests","password":"{INFLUX_TOKEN}","org":"{INFLUX_ORG}","bucket":"unused","token":"{INFLUX_TOKEN}"}}"#
+        );
+        let answer = http::post(setup.port, "/api/v2/setup", "", &json)?;
+        ensure!(
+            answer.status == 201,
+            "InfluxDB is not set up: {}",
+            answer.text
+        );
+        Ok(Self { process, setup })
+    }
+
+    /// The server's URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.setup.port)
+    }
+
+    /// Kills it as a crash would, and returns when it is dead.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Starts it again at the same URL, with what it had stored, and returns when it answers.
+    ///
+    /// # Errors
+    /// It does not start; the message has the end of its log.
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill()?;
+        self.process = self.setup.start()?;
+        Ok(())
+    }
+}
+
+impl Setup {
+    fn start(&self) -> Result<Process> {
+        let dir = self.dir.path();
+        let mut command = Command::new(&self.installation.influxd);
+        command
+            .current_dir(dir)
+            // Where it would look for settings of the machine's user.
+            .env("HOME", dir)
+            .arg(format!("--http-bind-address=127.0.0.1:{}", self.port))
+            .args(["--bolt-path=bolt", "--sqlite-path=sqlite"])
+            .args(["--engine-path=engine", "--reporting-disabled"]);
+        let log = dir.join("influxd.log");
+        let mut process = Process::start("InfluxDB", &mut command, &log, dir)?;
+        process.wait_until(|_| {
+            http::get(self.port, "/health").is_ok_and(|answer| answer.status == 200)
+        })?;
+        Ok(process)
+    }
+}
