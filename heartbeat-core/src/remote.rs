@@ -229,7 +229,7 @@ mod tests {
             (Some("s3cret"), file, Some("s3cret")),
         ] {
             let found = secret("V", value.map(OsString::from), file).unwrap();
-            assert_eq!(found.as_ref().map(|it| it.expose_secret()), expected);
+            assert_eq!(found.as_ref().map(SecretString::expose_secret), expected);
             assert!(!format!("{found:?}").contains("s3cret"), "{found:?}");
         }
     }

@@ -54,6 +54,10 @@ pub async fn open_store(config: StoreConfig) -> Result<Arc<dyn Store>> {
     Ok(match config {
         #[cfg(feature = "sqlite")]
         StoreConfig::Sqlite(config) => Arc::new(heartbeat_sqlite::SqliteStore::open(config).await?),
+        #[cfg(feature = "influx")]
+        StoreConfig::Influx(config) => {
+            Arc::new(heartbeat_influx::InfluxStore::open(*config).await?)
+        }
         StoreConfig::Memory => Arc::new(heartbeat_mock::MemoryStore::new()),
     })
 }

@@ -7,6 +7,9 @@ pub mod config;
 
 pub use heartbeat_core::*;
 
+#[cfg(feature = "influx")]
+#[doc(no_inline)]
+pub use heartbeat_influx as influx;
 #[cfg(feature = "kafka")]
 #[doc(no_inline)]
 pub use heartbeat_kafka as kafka;

@@ -9,6 +9,8 @@ use heartbeat::config::BusConfig;
 use heartbeat::config::{Config, SourceConfig};
 use heartbeat_core::{Error, Result, durations};
 
+#[cfg(feature = "influx")]
+use crate::cli::influx::InfluxArgs;
 #[cfg(feature = "torch")]
 use crate::cli::roberta::RobertaArgs;
 
@@ -164,21 +166,32 @@ impl AnalyzerArgs {
     }
 }
 
-/// The flag that chooses the store.
+/// Flags that choose the store.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Store")]
 pub(crate) struct StoreArgs {
-    /// Where moods are kept: `memory`, `sqlite:FILE` [default: sqlite:heartbeat.db]
-    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_STORE")]
+    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_STORE", help = STORES)]
     store: Option<String>,
+    #[cfg(feature = "influx")]
+    #[command(flatten)]
+    influx: InfluxArgs,
 }
 
+#[cfg(feature = "influx")]
+const STORES: &str =
+    "Where moods are kept: `memory`, `sqlite:FILE`, `influx:URL` [default: sqlite:heartbeat.db]";
+#[cfg(not(feature = "influx"))]
+const STORES: &str = "Where moods are kept: `memory`, `sqlite:FILE`; a build with the feature `influx` has `influx:URL` too [default: sqlite:heartbeat.db]";
+
 impl StoreArgs {
-    /// Lays the flag over the config.
+    /// Lays the flags over the config.
     pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
-        self.store
-            .iter()
-            .try_for_each(|address| config.set_store(address))
+        if let Some(address) = &self.store {
+            config.set_store(address)?;
+        }
+        #[cfg(feature = "influx")]
+        self.influx.apply(config)?;
+        Ok(())
     }
 }
 

@@ -13,6 +13,8 @@ use serde::Serialize;
 
 use crate::cli::args::PipelineArgs;
 use crate::cli::context::Context;
+#[cfg(feature = "influx")]
+use crate::cli::influx;
 use crate::cli::out::Out;
 #[cfg(feature = "kafka")]
 use crate::cli::topics;
@@ -151,8 +153,13 @@ async fn backends(config: &Config, context: &Context, report: &mut Report) -> Re
     report.add(&Finding::new("analyzer", analyzer, found))?;
 
     let store = config.store()?;
-    let found = in_time(check_store(store.clone())).await;
-    report.add(&Finding::new("store", store, found))
+    let (found, of_bucket) =
+        tokio::join!(in_time(check_store(store.clone())), check_bucket(&store));
+    report.add(&Finding::new("store", &store, found))?;
+    if let Some((bucket, found)) = of_bucket {
+        report.add(&Finding::new("bucket", bucket, found))?;
+    }
+    Ok(())
 }
 
 async fn in_time(check: impl Future<Output = Result<String>>) -> Result<String> {
@@ -192,6 +199,18 @@ async fn check_topics(bus: &BusConfig, whole: &Config) -> Option<Result<String>>
     }
     #[cfg(not(feature = "kafka"))]
     let _ = (bus, whole);
+    None
+}
+
+/// Nothing for a store that has no bucket.
+async fn check_bucket(store: &StoreConfig) -> Option<(String, Result<String>)> {
+    #[cfg(feature = "influx")]
+    if let StoreConfig::Influx(config) = store {
+        let found = in_time(influx::check(config.as_ref().clone())).await;
+        return Some((config.bucket.clone(), found));
+    }
+    #[cfg(not(feature = "influx"))]
+    let _ = store;
     None
 }
 

@@ -11,6 +11,8 @@ mod dump;
 mod escape;
 mod eval;
 mod flow;
+#[cfg(feature = "influx")]
+mod influx;
 mod lines;
 mod log;
 mod mood;
@@ -77,6 +79,8 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersArgs),
     #[cfg(feature = "kafka")]
     Topics(topics::TopicsArgs),
+    #[cfg(feature = "influx")]
+    Influx(influx::InfluxCommand),
     Check(check::CheckArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -106,6 +110,8 @@ impl Command {
             Self::DeadLetters(args) => dead_letters::run(&args, context).await,
             #[cfg(feature = "kafka")]
             Self::Topics(args) => topics::run(&args, context).await,
+            #[cfg(feature = "influx")]
+            Self::Influx(args) => influx::run(&args, context).await,
             Self::Check(args) => check::run(&args, context).await,
             Self::Completions(args) => completions::run(&args),
         }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use heartbeat::backend;
 use heartbeat::config::{BusConfig, Config};
 use heartbeat_core::{Idle, Result};
 
@@ -68,7 +67,10 @@ pub(crate) async fn run(args: &RunArgs, context: &Context) -> Result<ExitCode> {
         // A model that is fetched can take its time.
         () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
     };
-    let store = backend::open_store(config.store()?).await?;
+    let store = work::open_store(config.store()?, &config.stages, &stop);
+    let Some(store) = store.await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let mood = Mood::new();
     let analyzer = Arc::new(Watched::new(analyzer, mood.clone()));
 

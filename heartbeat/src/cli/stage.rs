@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use heartbeat::backend;
 use heartbeat_core::{Idle, Result, Stage};
 
 use crate::cli::args::{AnalyzerArgs, BusArgs, SourceArgs, StageArgs, StoreArgs};
@@ -114,7 +113,7 @@ pub(crate) async fn ingest(args: &IngestArgs, context: &Context) -> Result<ExitC
     args.source.apply(&mut config)?;
     args.bus.apply(&mut config)?;
     args.stages.apply(&mut config);
-    let mut options = config.stages.options(Stage::Ingest)?;
+    let mut options = config.options(Stage::Ingest)?;
     options.from_start = args.from_start;
 
     let stop = stop_token()?;
@@ -138,7 +137,7 @@ pub(crate) async fn analyze(args: &AnalyzeArgs, context: &Context) -> Result<Exi
     args.bus.apply(&mut config)?;
     args.analyzer.apply(&mut config)?;
     args.stages.apply(&mut config);
-    let mut options = config.stages.options(Stage::Analyze)?;
+    let mut options = config.options(Stage::Analyze)?;
     options.idle = args.end.idle(ANALYZE_POLLS);
 
     let stop = stop_token()?;
@@ -167,7 +166,7 @@ pub(crate) async fn transfer(args: &TransferArgs, context: &Context) -> Result<E
     args.bus.apply(&mut config)?;
     args.store.apply(&mut config)?;
     args.stages.apply(&mut config);
-    let mut options = config.stages.options(Stage::Transfer)?;
+    let mut options = config.options(Stage::Transfer)?;
     options.idle = args.end.idle(TRANSFER_POLLS);
 
     let stop = stop_token()?;
@@ -175,7 +174,10 @@ pub(crate) async fn transfer(args: &TransferArgs, context: &Context) -> Result<E
     let Some(bus) = bus.await? else {
         return Ok(ExitCode::SUCCESS);
     };
-    let store = backend::open_store(lasting_store(config.store()?)?).await?;
+    let store = work::open_store(lasting_store(config.store()?)?, &config.stages, &stop);
+    let Some(store) = store.await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let mut flow = Flow::new(bus, stop);
     flow.transfer(store, options);
     let work = Work {

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use heartbeat::backend;
-use heartbeat::config::{BusConfig, Config, SourceConfig, StagesConfig};
-use heartbeat_core::{Bus, JsonlProgress, JsonlSource, Result, Source, Stage, StageOptions};
+use heartbeat::config::{BusConfig, Config, SourceConfig, StagesConfig, StoreConfig};
+use heartbeat_core::{Bus, JsonlProgress, JsonlSource, Result, Source, Stage, StageOptions, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::context::Context;
@@ -49,7 +49,7 @@ impl Work {
 
 /// The options of the three stages, in the order of the flow.
 pub(crate) fn options(config: &Config) -> Result<[StageOptions; 3]> {
-    let [ingest, analyze, transfer] = Stage::ALL.map(|stage| config.stages.options(stage));
+    let [ingest, analyze, transfer] = Stage::ALL.map(|stage| config.options(stage));
     Ok([ingest?, analyze?, transfer?])
 }
 
@@ -59,9 +59,27 @@ pub(crate) async fn open_bus(
     stages: &StagesConfig,
     stop: &CancellationToken,
 ) -> Result<Option<Arc<dyn Bus>>> {
-    let open = stages
-        .retry()
-        .run("open the bus", stop, || backend::open_bus(config.clone()));
+    let open = || backend::open_bus(config.clone());
+    wait_for("open the bus", stages, stop, open).await
+}
+
+/// As [`open_bus`], for the store.
+pub(crate) async fn open_store(
+    config: StoreConfig,
+    stages: &StagesConfig,
+    stop: &CancellationToken,
+) -> Result<Option<Arc<dyn Store>>> {
+    let open = || backend::open_store(config.clone());
+    wait_for("open the store", stages, stop, open).await
+}
+
+async fn wait_for<T, F: Future<Output = Result<T>>>(
+    what: &'static str,
+    stages: &StagesConfig,
+    stop: &CancellationToken,
+    open: impl FnMut() -> F,
+) -> Result<Option<T>> {
+    let open = stages.retry().run(what, stop, open);
     tokio::select! {
         biased;
         () = stop.cancelled() => Ok(None),

@@ -31,7 +31,7 @@ mod store;
 
 use std::path::Path;
 
-use heartbeat_core::Result;
+use heartbeat_core::{Result, Stage, StageOptions};
 
 pub use analyzer::AnalyzerConfig;
 pub use bus::BusConfig;
@@ -107,7 +107,7 @@ impl Config {
         address::apply(&mut self.analyzer, address)
     }
 
-    /// Chooses the store by its address: `memory`, `sqlite:PATH`.
+    /// Chooses the store by its address: `memory`, `sqlite:PATH`, `influx:URL`.
     ///
     /// # Errors
     /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when it is none.
@@ -145,5 +145,17 @@ impl Config {
     /// As [`Config::source`].
     pub fn store(&self) -> Result<StoreConfig> {
         self.store.clone().map_or_else(address::default, Ok)
+    }
+
+    /// The options of a stage: those of `stages`, and for `transfer` what suits the store.
+    ///
+    /// # Errors
+    /// As [`StagesConfig::options`], and as [`Config::store`].
+    pub fn options(&self, stage: Stage) -> Result<StageOptions> {
+        let mut options = self.stages.options(stage)?;
+        if stage == Stage::Transfer {
+            self.store()?.suit(&mut options);
+        }
+        Ok(options)
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use heartbeat_core::Result;
+use heartbeat_core::{Result, StageOptions};
+#[cfg(feature = "influx")]
+use heartbeat_influx::InfluxConfig;
 #[cfg(feature = "sqlite")]
 use heartbeat_sqlite::SqliteStoreConfig;
 
@@ -16,8 +18,24 @@ pub enum StoreConfig {
     /// `sqlite:PATH`: one SQLite file, which may be the bus's own.
     #[cfg(feature = "sqlite")]
     Sqlite(SqliteStoreConfig),
+    /// `influx:URL`: a bucket of an InfluxDB 2.
+    #[cfg(feature = "influx")]
+    Influx(Box<InfluxConfig>),
     /// `memory`: this process's memory, gone when it ends.
     Memory,
+}
+
+impl StoreConfig {
+    /// Lets the stage that writes to this store hand over as much at once as suits it.
+    pub fn suit(&self, options: &mut StageOptions) {
+        match self {
+            #[cfg(feature = "influx")]
+            Self::Influx(config) => config.fill(options),
+            _ => {
+                let _ = options;
+            }
+        }
+    }
 }
 
 impl Choice for StoreConfig {
@@ -26,14 +44,19 @@ impl Choice for StoreConfig {
         #[cfg(feature = "sqlite")]
         "sqlite",
         "memory",
+        #[cfg(feature = "influx")]
+        "influx",
     ];
-    const FEATURES: &'static [(&'static str, &'static str)] = &[("sqlite", "sqlite")];
+    const FEATURES: &'static [(&'static str, &'static str)] =
+        &[("sqlite", "sqlite"), ("influx", "influx")];
 
     fn with_fields(kind: &str, fields: Fields<'_>) -> Result<Self> {
         match kind {
             #[cfg(feature = "sqlite")]
             "sqlite" => fields.read().map(Self::Sqlite),
             "memory" => fields.nothing().map(|()| Self::Memory),
+            #[cfg(feature = "influx")]
+            "influx" => fields.read().map(Self::Influx),
             _ => Err(fields.unknown_kind::<Self>(kind)),
         }
     }
@@ -43,6 +66,8 @@ impl Choice for StoreConfig {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(_) => "sqlite",
             Self::Memory => "memory",
+            #[cfg(feature = "influx")]
+            Self::Influx(_) => "influx",
         }
     }
 
@@ -51,11 +76,13 @@ impl Choice for StoreConfig {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(config) => Some(config.path.display().to_string()),
             Self::Memory => None,
+            #[cfg(feature = "influx")]
+            Self::Influx(config) => Some(config.url.clone()),
         }
     }
 
     #[cfg_attr(
-        not(feature = "sqlite"),
+        not(any(feature = "sqlite", feature = "influx")),
         expect(unused_variables, reason = "no kind takes a place")
     )]
     fn set_place(&mut self, place: &str) -> bool {
@@ -66,6 +93,11 @@ impl Choice for StoreConfig {
                 true
             }
             Self::Memory => false,
+            #[cfg(feature = "influx")]
+            Self::Influx(config) => {
+                place.clone_into(&mut config.url);
+                true
+            }
         }
     }
 }

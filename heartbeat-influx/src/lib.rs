@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod admin;
+mod answer;
+mod batch;
+mod client;
+mod config;
+mod dashboard;
+mod place;
+mod query;
+mod read;
+mod refusals;
+mod rows;
+mod settings;
+mod store;
+mod taken;
+
+pub use admin::{BucketState, DashboardState, InfluxAdmin};
+pub use config::InfluxConfig;
+pub use store::InfluxStore;

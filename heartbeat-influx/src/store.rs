@@ -1,0 +1,194 @@
+//! [`InfluxStore`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use heartbeat_core::{
+    Bucket, Error, Keyed, Page, Query, Refused, Result, Sentiment, Store, WriteReport, remote,
+};
+use metrics::{Counter, counter};
+use tracing::warn;
+
+use crate::batch::Lines;
+use crate::client::Client;
+use crate::config::InfluxConfig;
+use crate::place::Place;
+use crate::read::Reader;
+use crate::refusals::{self, Bad, Refusal, Sent};
+use crate::settings::{Settings, token_of_environment};
+use crate::taken::Taken;
+
+/// A store on InfluxDB 2: one bucket and one measurement of it.
+///
+/// It tells `metrics`:
+///
+/// | metric | kind | what |
+/// |---|---|---|
+/// | `heartbeat_influx_requests_total` | counter | requests with points |
+/// | `heartbeat_influx_collisions_total` | counter | points that were refused since another tweet has their place |
+#[derive(Debug)]
+pub struct InfluxStore {
+    client: Arc<Client>,
+    reader: Reader,
+    taken: Taken,
+    requests: Tally,
+    collisions: Counter,
+}
+
+#[derive(Debug)]
+struct Tally {
+    count: AtomicU64,
+    metric: Counter,
+}
+
+impl InfluxStore {
+    /// Reaches the server, and sees that there are the organization and the bucket and that the token is one of theirs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when a setting cannot work or the server does
+    /// not have what is named; [`ErrorKind::Unavailable`](heartbeat_core::ErrorKind::Unavailable) while it is away.
+    pub async fn open(config: InfluxConfig) -> Result<Self> {
+        let client = connect(config).await?;
+        let (asked, answer) = client
+            .write(Lines::default().compress(&[]).map_err(uncompressed)?)
+            .await?;
+        // A token that may only read will do for what reads.
+        if !matches!(answer.status, 204 | 403) || answer.status == 403 && answer.told().is_none() {
+            return Err(asked.refused(&answer));
+        }
+        Ok(Self {
+            reader: Reader::new(client.clone()),
+            client,
+            taken: Taken::default(),
+            requests: Tally {
+                count: AtomicU64::new(0),
+                metric: counter!("heartbeat_influx_requests_total"),
+            },
+            collisions: counter!("heartbeat_influx_collisions_total"),
+        })
+    }
+
+    /// How many requests with points it has sent so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.count.load(Relaxed)
+    }
+
+    /// Stores lines, and gives those that InfluxDB refuses.
+    async fn store(&self, lines: &Arc<Lines>, numbers: Vec<usize>) -> Result<Vec<Bad>> {
+        let (before, of) = (self.requests(), numbers.len());
+        let bad = refusals::store(&Target { store: self, lines }, numbers).await?;
+        if let Some((_, words)) = bad.first() {
+            warn!(
+                refused = bad.len(),
+                of,
+                requests = self.requests() - before,
+                answer = words,
+                "InfluxDB refuses points for good; the others are stored."
+            );
+        }
+        Ok(bad)
+    }
+}
+
+/// Where the lines of one write go.
+struct Target<'w> {
+    store: &'w InfluxStore,
+    lines: &'w Arc<Lines>,
+}
+
+#[async_trait]
+impl refusals::Target for Target<'_> {
+    async fn send(&self, numbers: &[usize]) -> Result<Sent> {
+        let (lines, numbers) = (self.lines.clone(), numbers.to_vec());
+        let compressed = tokio::task::spawn_blocking(move || lines.compress(&numbers)).await;
+        let compressed = compressed
+            .map_err(|panic| Error::internal("the compression panicked").caused_by(panic))?
+            .map_err(uncompressed)?;
+        self.store.requests.count.fetch_add(1, Relaxed);
+        self.store.requests.metric.increment(1);
+        let (asked, answer) = self.store.client.write(compressed).await?;
+        match (answer.status, answer.told()) {
+            (204, _) => Ok(Sent::Stored),
+            (413, told) => Ok(Sent::TooLong(told.unwrap_or_else(|| "too long".to_owned()))),
+            (400 | 422, Some(words)) => Ok(Sent::Refused(Refusal {
+                dropped: dropped(&words),
+                words: remote::words(&words),
+            })),
+            _ => Err(asked.refused(&answer)),
+        }
+    }
+}
+
+/// Makes a client on a thread that may block.
+pub(crate) async fn connect(config: InfluxConfig) -> Result<Arc<Client>> {
+    let settings = Settings::new(&config, token_of_environment())?;
+    let client = tokio::task::spawn_blocking(move || Client::new(settings)).await;
+    let client = client.map_err(|panic| Error::internal("the client panicked").caused_by(panic))?;
+    Ok(Arc::new(client?))
+}
+
+fn uncompressed(error: std::io::Error) -> Error {
+    Error::internal("points cannot be compressed").caused_by(error)
+}
+
+/// How many points InfluxDB says it dropped: `… dropped=3` ends what it tells then.
+fn dropped(words: &str) -> Option<usize> {
+    let (_, count) = words.rsplit_once("dropped=")?;
+    let digits = count.split(|char: char| !char.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+#[async_trait]
+impl Store for InfluxStore {
+    async fn write(&self, points: &[Keyed<Sentiment>]) -> Result<WriteReport> {
+        let settings = &self.client.settings;
+        let (lines, mut refused) = Lines::of(points, &settings.measurement, &self.taken)?;
+        let lines = Arc::new(lines);
+        if lines.collisions() > 0 {
+            self.collisions.increment(lines.collisions());
+            warn!(
+                collisions = lines.collisions(),
+                "Tweets of one task are at the same nanosecond; the first of each stays."
+            );
+        }
+        let numbers: Vec<usize> = (0..lines.len()).collect();
+        let requests = stream::iter(numbers.chunks(settings.batch).map(<[usize]>::to_vec))
+            .map(|numbers| self.store(&lines, numbers))
+            .buffer_unordered(settings.requests);
+        let bad: Vec<Vec<Bad>> = requests.try_collect().await?;
+
+        let mut is_stored = vec![true; lines.len()];
+        for (line, words) in bad.into_iter().flatten() {
+            is_stored[line] = false;
+            let index = lines.origin(line);
+            let error = Error::invalid("InfluxDB refuses the point")
+                .with("id", points[index].id)
+                .with("answer", words);
+            refused.push(Refused { index, error });
+        }
+        for line in numbers.into_iter().filter(|line| is_stored[*line]) {
+            let Keyed { id, value } = &points[lines.origin(line)];
+            self.taken
+                .store(&value.task, Place::of(*id, value.time), *id);
+        }
+        refused.sort_by_key(|refused| refused.index);
+        Ok(WriteReport { refused })
+    }
+
+    async fn read(&self, query: &Query, page: &Page) -> Result<Vec<Keyed<Sentiment>>> {
+        self.reader.read(query, page).await
+    }
+
+    async fn summarize(&self, query: &Query, every: Duration) -> Result<Vec<Bucket>> {
+        self.reader.summarize(query, every).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        // Connections that nobody uses are closed by the client when it is dropped.
+        Ok(())
+    }
+}
