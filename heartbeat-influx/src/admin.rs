@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heartbeat_core::{Error, Result};
+use heartbeat_core::{Error, Result, durations};
 use influxdb2::RequestError;
 use influxdb2::api::buckets::ListBucketsRequest;
 use influxdb2::api::organization::ListOrganizationRequest;
@@ -44,7 +44,7 @@ pub enum DashboardState {
     Installed,
     /// It is there as another version of heartbeat installed it.
     Outdated,
-    /// It is there, and somebody has taken heartbeat's mark out of its description: it is theirs.
+    /// It is there, and somebody has written another description: it is theirs.
     Adopted,
 }
 
@@ -120,10 +120,13 @@ impl InfluxAdmin {
         let mut request =
             PostBucketRequest::new(self.org.clone(), self.client.settings.bucket.clone());
         if let Some(retention) = retention {
-            let seconds = i32::try_from(retention.as_secs()).map_err(|_| {
-                Error::misconfigured("a retention is at most 68 years")
-                    .with("retention", format!("{retention:?}"))
-                    .hint("Leave it out to keep points for ever.")
+            let seconds = i32::try_from(retention.as_secs()).ok();
+            let seconds = seconds.filter(|seconds| *seconds >= 3600).ok_or_else(|| {
+                Error::misconfigured(
+                    "InfluxDB keeps points for an hour at least, and for 68 years at most",
+                )
+                .with("retention", durations::written(retention))
+                .hint("Leave the retention out to keep them for ever.")
             })?;
             request.retention_rules = vec![RetentionRule::new(Expire, seconds)];
         }

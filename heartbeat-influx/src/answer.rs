@@ -13,7 +13,6 @@ const ADDRESS: &str =
 const AWAY: &str = "Check that InfluxDB runs, its `url` and the network.";
 const TOKEN: &str = "Check HEARTBEAT_INFLUX_TOKEN or `token_file`, and what that token may do: transfer writes to the bucket, \
                      dump reads it, and `heartbeat influx setup` makes buckets and dashboards.";
-const NAMES: &str = "Check `org` and `bucket`. `heartbeat influx setup` makes the bucket.";
 
 /// An answer, whatever it says.
 #[derive(Debug)]
@@ -147,9 +146,16 @@ impl Asked<'_> {
                 "InfluxDB does not let the access token's owner do this",
                 TOKEN,
             ),
-            (404, _) => wrong("InfluxDB does not have what is asked for", NAMES)
-                .with("org", self.org)
-                .with("bucket", self.bucket),
+            (404, Some(told)) if told.starts_with("organization") => {
+                wrong("InfluxDB has no organization of this name", "Check `org`.")
+                    .with("org", self.org)
+            }
+            (404, _) => wrong(
+                "InfluxDB has no bucket of this name",
+                "Check `bucket`, or let `heartbeat influx setup` make it.",
+            )
+            .with("org", self.org)
+            .with("bucket", self.bucket),
             (status, _) => wrong(
                 "InfluxDB refuses a request",
                 "Its words say why. It may be another version than heartbeat was made for.",

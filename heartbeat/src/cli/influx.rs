@@ -6,8 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use heartbeat::config::{Config, StoreConfig};
 use heartbeat::influx::{BucketState, DashboardState, InfluxAdmin, InfluxConfig};
-use heartbeat_core::{Error, ErrorKind, Result};
-use jiff::SignedDuration;
+use heartbeat_core::{Error, ErrorKind, Result, durations};
 
 use crate::cli::args::{StoreArgs, duration};
 use crate::cli::context::Context;
@@ -34,8 +33,8 @@ enum Command {
 /// Create the bucket and install the dashboard, where they are missing
 ///
 /// What is there is left as it is, so this may be run again at any time, as before each start. Only a
-/// dashboard that another version of heartbeat installed is replaced, with what was changed in it; take
-/// heartbeat's name out of its description to keep it. The token must be allowed to read the organization
+/// dashboard that another version of heartbeat installed is replaced, with what was changed in it; change
+/// its description to keep it. The token must be allowed to read the organization
 /// and to read and write its buckets and dashboards.
 #[derive(Debug, Args)]
 struct SetupArgs {
@@ -184,10 +183,7 @@ fn config(args: &StoreArgs, context: &Context) -> Result<InfluxConfig> {
 fn kept(retention: Option<Duration>) -> String {
     match retention {
         None => "for ever".to_owned(),
-        Some(retention) => {
-            let retention = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
-            format!("for {retention:#}")
-        }
+        Some(retention) => format!("for {}", durations::written(retention)),
     }
 }
 
