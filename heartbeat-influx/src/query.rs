@@ -5,25 +5,27 @@
 
 use serde_json::{Value, json};
 
-/// Points of the measurement in a range of time, one row for each.
+/// A row for each point, in no order. Whatever else Flux does to a row, it takes longer than all of this. Points that others
+/// wrote may lack cells.
 pub(crate) const POINTS: &str = r#"
+    |> keep(columns: ["_time", "_field", "_value", "task"])
     |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")
-    |> filter(fn: (r) => exists r.task and exists r.id and exists r.neg and exists r.neu and exists r.pos)
     |> group()
-    |> truncateTimeColumn(unit: 1s)
 "#;
 
-/// Those of [`POINTS`] behind one.
-pub(crate) const BEHIND: &str = r#"
-    |> filter(fn: (r) => r._time > time(v: after)
-        or r._time == time(v: after) and (r.id > id or r.id == id and r.task > last))
-"#;
-
-/// The first of [`POINTS`].
-pub(crate) const PAGE: &str = r#"
-    |> sort(columns: ["_time", "id", "task"])
+/// The first of [`POINTS`] by id and task, behind one.
+pub(crate) const BY_ID: &str = r#"
+    |> filter(fn: (r) => r.id > id or r.id == id and r.task > last)
+    |> sort(columns: ["id", "task"])
     |> limit(n: n)
-    |> keep(columns: ["_time", "id", "task", "neg", "neu", "pos"])
+"#;
+
+/// How many points there are. By windows: a bare `count()` of times before 1970 makes InfluxDB 2.9 take memory without end.
+pub(crate) const COUNT: &str = r#"
+    |> filter(fn: (r) => r._field == "id")
+    |> aggregateWindow(every: 4294967296s, fn: count, createEmpty: false)
+    |> group()
+    |> sum()
 "#;
 
 /// The time of the first point.
@@ -36,15 +38,15 @@ pub(crate) const FIRST: &str = r#"
 "#;
 
 /// How many points there are in each window, and the sum of each score. A window that begins before the range tells the
-/// range's beginning for its own.
+/// range's beginning for its own. The points are a function: asked for twice by one name they would be read into memory.
 pub(crate) const WINDOWS: &str = r#"
-points
+points()
     |> filter(fn: (r) => r._field == "id")
     |> aggregateWindow(every: duration(v: every), fn: count, createEmpty: false, timeSrc: "_start")
     |> group()
     |> keep(columns: ["_time", "task", "_field", "_value"])
     |> yield(name: "counts")
-points
+points()
     |> filter(fn: (r) => r._field == "neg" or r._field == "neu" or r._field == "pos")
     |> aggregateWindow(every: duration(v: every), fn: sum, createEmpty: false, timeSrc: "_start")
     |> group()
@@ -93,9 +95,9 @@ impl Flux {
         self
     }
 
-    /// Gives what it is so far a name, which what follows begins with.
+    /// Makes what it is so far a function of that name, which what follows begins with.
     pub(crate) fn named(mut self, name: &str) -> Self {
-        self.text.insert_str(0, &format!("{name} = "));
+        self.text.insert_str(0, &format!("{name} = () => "));
         self
     }
 

@@ -27,8 +27,8 @@ const LONGEST_WINDOW: i64 = 1 << 32;
 #[derive(Debug)]
 pub(crate) struct Reader {
     client: Arc<Client>,
-    /// How many seconds are looked at for one page. The server sorts all that lies in them, so it grows and shrinks with how
-    /// full they are found.
+    /// How many seconds are looked at next: as many as hold a page or so, as it was found. The server has all that lies in
+    /// them in memory, and a page is not to cost more for what lies behind it.
     span: AtomicI64,
 }
 
@@ -36,75 +36,94 @@ impl Reader {
     pub(crate) fn new(client: Arc<Client>) -> Self {
         Self {
             client,
-            span: AtomicI64::new(60),
+            span: AtomicI64::new(1),
         }
     }
 
     pub(crate) async fn read(&self, query: &Query, page: &Page) -> Result<Vec<Keyed<Sentiment>>> {
         let (mut from, end) = range(query);
-        let mut after = page.after.clone();
-        if let Some(after) = &after {
-            from = from.max(after.time.into());
-        }
         let mut points = Vec::new();
+        if let Some(after) = &page.after
+            && i64::from(after.time) >= from
+        {
+            from = after.time.into();
+            if from < end {
+                points = self.by_id(query, from, Some(after), page.limit).await?;
+                from += 1;
+            }
+        }
         while points.len() < page.limit && from < end {
+            let wanted = page.limit - points.len();
             let span = self.span.load(Relaxed);
             let to = end.min(from.saturating_add(span));
-            let most = MOST_ROWS.min(page.limit - points.len());
-            let found = self.points(query, (from, to), after.as_ref(), most).await?;
-            if found.len() < most {
-                // There is no more of it.
-                from = match found.is_empty() {
-                    true => self.first(query, (to, end)).await?.unwrap_or(end),
-                    false => to,
-                };
-                self.span
-                    .store(span.saturating_mul(8).min(LONGEST_WINDOW), Relaxed);
-            } else if let Some(last) = found.last() {
-                let used = i64::from(last.value.time) - from + 1;
-                if used < (to - from) / 8 {
-                    self.span.store(used.saturating_mul(2), Relaxed);
+            // Somewhat more than a page is a good window: what is behind the page is read for the next one again.
+            let most = wanted.saturating_mul(2).clamp(1000, MOST_ROWS);
+            let count = self.count(query, (from, to)).await?;
+            if count == 0 {
+                from = self.first(query, (to, end)).await?.unwrap_or(end);
+            } else if count <= most {
+                let mut found = self.points(self.flux(query, (from, to))).await?;
+                found.sort_by_cached_key(|point| PointKey::from(point));
+                found.truncate(wanted);
+                points.extend(found);
+                from = to;
+                if count < most / 4 {
+                    self.span
+                        .store(span.saturating_mul(4).min(LONGEST_WINDOW), Relaxed);
                 }
-                from = last.value.time.into();
-                after = Some(last.into());
+            } else if span > 1 {
+                let times = i64::try_from(count / (most / 2)).unwrap_or(i64::MAX);
+                self.span.store((span / times).max(1), Relaxed);
+            } else {
+                points.extend(self.by_id(query, from, None, wanted).await?);
+                from += 1;
             }
-            points.extend(found);
         }
         Ok(points)
     }
 
-    /// The first points behind one, in a range of seconds.
-    async fn points(
+    /// The first points of a second, behind one.
+    async fn by_id(
         &self,
         query: &Query,
-        range: (i64, i64),
+        second: i64,
         after: Option<&PointKey>,
         most: usize,
     ) -> Result<Vec<Keyed<Sentiment>>> {
-        let mut flux = self.flux(query, range).then(query::POINTS);
-        if let Some(PointKey { time, id, task }) = after {
-            flux = flux
-                .then(query::BEHIND)
-                .with("after", integer(start_of((*time).into())))
-                .with("id", integer(id.0))
-                .with("last", string(task));
+        let (id, last) = after.map_or((i64::MIN, ""), |after| (after.id.0, after.task.as_str()));
+        let mut points: Vec<Keyed<Sentiment>> = Vec::new();
+        let mut behind = (id, last.to_owned());
+        while points.len() < most {
+            let rows = MOST_ROWS.min(most - points.len());
+            let flux = self
+                .flux(query, (second, second + 1))
+                .then(query::POINTS)
+                .then(query::BY_ID)
+                .with("id", integer(behind.0))
+                .with("last", string(&behind.1))
+                .with("n", integer(i64::try_from(rows).unwrap_or(i64::MAX)));
+            let found = self.ask(flux, point).await?;
+            let is_all = found.len() < rows;
+            points.extend(found.into_iter().flatten());
+            match points.last() {
+                Some(last) if !is_all => behind = (last.id.0, last.value.task.clone()),
+                _ => break,
+            }
         }
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let flux = flux.then(query::PAGE).with("n", integer(most));
-        self.ask(flux, |row| {
-            let time = row.second("_time")?;
-            Ok(Keyed {
-                id: TweetId(row.number("id")?),
-                value: Sentiment {
-                    time: i32::try_from(time).unwrap_or(if time < 0 { i32::MIN } else { i32::MAX }),
-                    task: row.text("task")?.to_owned(),
-                    pos: share(row, "pos")?,
-                    neu: share(row, "neu")?,
-                    neg: share(row, "neg")?,
-                },
-            })
-        })
-        .await
+        Ok(points)
+    }
+
+    /// The points of a range, in no order.
+    async fn points(&self, flux: Flux) -> Result<Vec<Keyed<Sentiment>>> {
+        let found = self.ask(flux.then(query::POINTS), point).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// How many points there are in a range of seconds.
+    async fn count(&self, query: &Query, range: (i64, i64)) -> Result<usize> {
+        let flux = self.flux(query, range).then(query::COUNT);
+        let counts = self.ask(flux, |row| row.number::<usize>("_value")).await?;
+        Ok(counts.into_iter().sum())
     }
 
     /// The second of the first point in a range of seconds.
@@ -113,7 +132,7 @@ impl Reader {
             return Ok(None);
         }
         let flux = self.flux(query, range).then(query::FIRST);
-        let found = self.ask(flux, |row| row.second("_time")).await?;
+        let found = self.ask(flux, |row| row.second::<i64>("_time")).await?;
         Ok(found.into_iter().min())
     }
 
@@ -131,7 +150,7 @@ impl Reader {
             .with("every", window);
         let values = self
             .ask(flux, |row| {
-                let start = row.second("_time")?.div_euclid(every) * every;
+                let start = row.second::<i64>("_time")?.div_euclid(every) * every;
                 let key = (start, row.text("task")?.to_owned());
                 Ok((
                     key,
@@ -171,6 +190,27 @@ fn range(query: &Query) -> (i64, i64) {
         query.from.map_or(first, i64::from),
         query.to.map_or(end, i64::from),
     )
+}
+
+/// The point in a row; none where cells are empty.
+fn point(row: &Row<'_>) -> Result<Option<Keyed<Sentiment>>> {
+    let cells = ["id", "task", "neg", "neu", "pos"];
+    if cells
+        .iter()
+        .any(|column| row.text(column).unwrap_or_default().is_empty())
+    {
+        return Ok(None);
+    }
+    Ok(Some(Keyed {
+        id: TweetId(row.number("id")?),
+        value: Sentiment {
+            time: row.second("_time")?,
+            task: row.text("task")?.to_owned(),
+            pos: share(row, "pos")?,
+            neu: share(row, "neu")?,
+            neg: share(row, "neg")?,
+        },
+    }))
 }
 
 #[expect(

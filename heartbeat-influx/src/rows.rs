@@ -70,14 +70,14 @@ impl Row<'_> {
     }
 
     /// In whole seconds since 1970.
-    pub(crate) fn second(&self, column: &str) -> Result<i64> {
+    pub(crate) fn second<S: TryFrom<i128>>(&self, column: &str) -> Result<S> {
         let text = self.text(column)?;
         let time: Timestamp = text
             .parse()
             .map_err(|_| self.wrong("holds what should be a time and is none", column, text))?;
         // Rounded towards 1970 otherwise.
         let nanos = time.as_nanosecond().div_euclid(1_000_000_000);
-        i64::try_from(nanos).map_err(|_| self.wrong("holds a time out of range", column, text))
+        S::try_from(nanos).map_err(|_| self.wrong("holds a time out of range", column, text))
     }
 
     fn wrong(&self, what: &str, column: &str, text: &str) -> Error {
@@ -102,7 +102,7 @@ mod tests {
         rows(csv.as_bytes(), |row| {
             Ok((
                 row.text("task")?.to_owned(),
-                row.second("_time")?,
+                row.second::<i64>("_time")?,
                 row.number("id")?,
             ))
         })
@@ -165,7 +165,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_answer_makes_it_panic(csv: Vec<u8>, rows_of: String) {
-            let all = |row: &Row<'_>| Ok((row.second("_time")?, row.number::<f64>("pos")?));
+            let all = |row: &Row<'_>| Ok((row.second::<i64>("_time")?, row.number::<f64>("pos")?));
             let _ = rows(&csv, all);
             let _ = rows(format!(",result,table,_time,pos\r\n{rows_of}").as_bytes(), all);
         }

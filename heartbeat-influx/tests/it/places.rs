@@ -59,3 +59,28 @@ async fn of_tweets_at_the_same_nanosecond_the_first_stays_and_the_others_are_tol
     assert_eq!(ids, BTreeSet::from([TweetId(7), TweetId(1_000_000_007)]));
     assert_eq!(all(&store).await.len(), 3);
 }
+
+/// Others may write to the measurement: what is no whole point of a tweet is passed over, and more tags do no harm.
+#[tokio::test(flavor = "multi_thread")]
+async fn points_of_others_are_passed_over() {
+    let config = real::bucket(None).await;
+    let others = influxdb2::Client::new(&config.url, &config.org, testbed::INFLUX_TOKEN);
+    let lines = format!(
+        "sentiment,task=t pos=0.5 {SECOND}000000001\nsentiment pos=0.5 {SECOND}000000002\nsentiment,task=t other=\"x\" {SECOND}000000003\n\
+         sentiment,task=t,lang=en id=4i,neg=0.25,neu=0.25,pos=0.5 {SECOND}000000004\nother,task=t pos=0.5 {SECOND}000000005\n"
+    );
+    others
+        .write_line_protocol(&config.org, &config.bucket, lines)
+        .await
+        .unwrap();
+    let store = heartbeat_influx::InfluxStore::open(config).await.unwrap();
+    store.write(&[point(5, SECOND, "t")]).await.unwrap();
+    let ids: Vec<i64> = all(&store).await.iter().map(|point| point.id.0).collect();
+    assert_eq!(ids, [4, 5]);
+    let query = heartbeat_core::Query::default();
+    let windows = store
+        .summarize(&query, std::time::Duration::from_secs(60))
+        .await
+        .unwrap();
+    assert_eq!(windows.iter().map(|window| window.count).sum::<u64>(), 2);
+}

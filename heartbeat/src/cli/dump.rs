@@ -16,7 +16,7 @@ use crate::cli::escape::printable;
 use crate::cli::out::{Out, is_terminal};
 
 /// So many points are read at once.
-const PAGE: usize = 1000;
+const PAGE: usize = 5000;
 
 /// How wide each side of a bar is, in characters.
 const BAR: usize = 10;

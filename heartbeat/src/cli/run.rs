@@ -47,8 +47,8 @@ pub(crate) struct RunArgs {
 }
 
 /// The most messages that a topic in memory holds, unless the config says otherwise: nobody can come
-/// later to read what all have read.
-const MEMORY: NonZeroUsize = const { NonZeroUsize::new(10_000).unwrap() };
+/// later to read what all have read. More than any store likes to be handed at once.
+const MEMORY: NonZeroUsize = const { NonZeroUsize::new(50_000).unwrap() };
 
 /// Runs the command.
 pub(crate) async fn run(args: &RunArgs, context: &Context) -> Result<ExitCode> {

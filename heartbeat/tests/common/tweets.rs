@@ -24,6 +24,7 @@ pub(crate) fn lines() -> String {
 }
 
 /// The ids of those tweets.
+#[allow(dead_code, reason = "not every test wants them")]
 pub(crate) fn ids(lines: &str) -> BTreeSet<i64> {
     let id = |line| {
         let post: serde_json::Value = serde_json::from_str(line).expect("JSON");
