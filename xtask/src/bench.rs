@@ -10,7 +10,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
     /// A bench target: `codec`, `bus`, `stages`, `vader` (which compares with Python's package), `inference`
-    /// (which compares RoBERTa with other engines), `kafka` (which compares with librdkafka and Python) or `pipeline` (a million tweets through the program)
+    /// (which compares RoBERTa with other engines), `kafka` (which compares with librdkafka and Python), `influx` (which compares with
+    /// the client that it is built on, Python and curl) or `pipeline` (a million tweets through the program)
     name: Option<String>,
     /// Given to the bench itself, such as a filter
     #[arg(last = true)]
@@ -33,8 +34,10 @@ impl Bench {
         if runs("inference") {
             rivals::set_up(&mut bench)?;
         }
-        if runs("kafka") {
+        if runs("kafka") || runs("influx") {
             services::set_up(&Cache::open()?)?.tell(&mut bench);
+        }
+        if runs("kafka") {
             rivals::set_up_librdkafka(&mut bench)?;
         }
         bench.env("HEARTBEAT_PROGRAM", program);
