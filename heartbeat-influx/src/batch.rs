@@ -19,100 +19,100 @@ const LONGEST_KEY: usize = 65_535;
 /// What stands beside the measurement and the task in that: `,task=`, four signs, and the longest field's key.
 const KEY_OVERHEAD: usize = 6 + 4 + 3;
 
+/// What of a write can be stored, and what cannot.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted {
+    /// Which of the points that were given are to be stored, no two in one place.
+    pub(crate) good: Vec<usize>,
+    /// Those that InfluxDB cannot hold.
+    pub(crate) refused: Vec<Refused>,
+    /// How many of these are refused since another tweet has their place.
+    pub(crate) collisions: u64,
+}
+
+impl Sorted {
+    /// Of two equal points the later is taken; of two that fall on one place the earlier, be it in this write or in `taken`.
+    pub(crate) fn of(points: &[Keyed<Sentiment>], measurement: &str, taken: &Taken) -> Self {
+        let mut sorted = Self::default();
+        sorted.good.reserve(points.len());
+        let mut places = HashMap::with_capacity(points.len());
+        for (index, point) in points.iter().enumerate() {
+            if let Err(error) = check(point, measurement) {
+                sorted.refused.push(Refused { index, error });
+                continue;
+            }
+            let place = Place::of(point.id, point.value.time);
+            let task = point.value.task.as_str();
+            let first = match places.entry((task, place.nanos)) {
+                Entry::Occupied(there) => {
+                    let there: usize = *there.get();
+                    let first = points[sorted.good[there]].id;
+                    if first == point.id {
+                        sorted.good[there] = index;
+                        continue;
+                    }
+                    Some(first)
+                }
+                Entry::Vacant(free) => {
+                    let first = taken.by_another(task, place, point.id);
+                    if first.is_none() {
+                        free.insert(sorted.good.len());
+                    }
+                    first
+                }
+            };
+            match first {
+                None => sorted.good.push(index),
+                Some(first) => {
+                    sorted.collisions += 1;
+                    let error = collision(point, first);
+                    sorted.refused.push(Refused { index, error });
+                }
+            }
+        }
+        sorted
+    }
+}
+
 /// Points as lines, each known by its number.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     text: Vec<u8>,
     /// Where each line lies in the text.
     ranges: Vec<Range<usize>>,
-    /// Which of the points that were given each line is.
-    origins: Vec<usize>,
-    /// How many points were refused since another tweet has their place.
-    collisions: u64,
 }
 
 impl Lines {
-    /// The lines of points, and the points that InfluxDB cannot hold. Of two equal points the later is taken; of two that
-    /// fall on one place the earlier, be it in this write or in `taken`.
+    /// The lines of points.
     ///
     /// # Errors
     /// None that points are to blame for.
-    pub(crate) fn of(
-        points: &[Keyed<Sentiment>],
+    pub(crate) fn of<'p>(
+        points: impl ExactSizeIterator<Item = &'p Keyed<Sentiment>>,
         measurement: &str,
-        taken: &Taken,
-    ) -> Result<(Self, Vec<Refused>)> {
-        let mut refused = Vec::new();
-        let mut collisions = 0;
-        let mut origins: Vec<usize> = Vec::with_capacity(points.len());
-        let mut places = HashMap::with_capacity(points.len());
-        for (index, point) in points.iter().enumerate() {
-            let line = check(point, measurement).and_then(|()| {
-                let place = Place::of(point.id, point.value.time);
-                let task = point.value.task.as_str();
-                match places.entry((task, place.nanos)) {
-                    Entry::Occupied(line) => {
-                        let line: usize = *line.get();
-                        let first = points[origins[line]].id;
-                        (first == point.id).then_some(Some(line)).ok_or(first)
-                    }
-                    Entry::Vacant(free) => match taken.by_another(task, place, point.id) {
-                        Some(first) => Err(first),
-                        None => {
-                            free.insert(origins.len());
-                            Ok(None)
-                        }
-                    },
-                }
-                .map_err(|first| {
-                    collisions += 1;
-                    collision(point, first)
-                })
-            });
-            match line {
-                Ok(Some(line)) => origins[line] = index,
-                Ok(None) => origins.push(index),
-                Err(error) => refused.push(Refused { index, error }),
-            }
-        }
+    ) -> Result<Self> {
         let mut lines = Self {
-            text: Vec::with_capacity(origins.len() * 128),
-            ranges: Vec::with_capacity(origins.len()),
-            origins,
-            collisions,
+            text: Vec::with_capacity(points.len() * 160),
+            ranges: Vec::with_capacity(points.len()),
         };
-        for &origin in &lines.origins {
+        for point in points {
             let start = lines.text.len();
-            append(&mut lines.text, &points[origin], measurement).map_err(|error| {
+            append(&mut lines.text, point, measurement).map_err(|error| {
                 Error::internal("a point cannot be written as a line").caused_by(error)
             })?;
             lines.ranges.push(start..lines.text.len());
         }
-        Ok((lines, refused))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.ranges.len()
-    }
-
-    /// How many points were refused since another tweet has their place.
-    pub(crate) fn collisions(&self) -> u64 {
-        self.collisions
-    }
-
-    /// Which of the points that were given a line is.
-    pub(crate) fn origin(&self, line: usize) -> usize {
-        self.origins[line]
+        Ok(lines)
     }
 
     /// Some of the lines, compressed by gzip.
-    pub(crate) fn compress(&self, lines: &[usize]) -> io::Result<Vec<u8>> {
-        let mut text = Vec::with_capacity(lines.len() * 128);
-        for &line in lines {
-            text.extend_from_slice(&self.text[self.ranges[line].clone()]);
+    pub(crate) fn compress(&self, numbers: &[usize]) -> io::Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(self.text.len());
+        for &number in numbers {
+            text.extend_from_slice(&self.text[self.ranges[number].clone()]);
         }
-        // Any level makes it a fifth; the fastest costs least.
-        let mut gzip = GzEncoder::new(Vec::with_capacity(text.len() / 4), Compression::fast());
+        // Any level makes it a fraction; the fastest costs least.
+        let mut gzip = GzEncoder::new(Vec::with_capacity(text.len() / 2), Compression::fast());
         gzip.write_all(&text)?;
         gzip.finish()
     }
@@ -206,8 +206,9 @@ mod tests {
     }
 
     fn lines(points: &[Keyed<Sentiment>]) -> (String, Vec<usize>) {
-        let (lines, refused) = Lines::of(points, "my moods", &Taken::default()).unwrap();
-        let all: Vec<usize> = (0..lines.len()).collect();
+        let Sorted { good, refused, .. } = Sorted::of(points, "my moods", &Taken::default());
+        let lines = Lines::of(good.iter().map(|index| &points[*index]), "my moods").unwrap();
+        let all: Vec<usize> = (0..good.len()).collect();
         let compressed = lines.compress(&all).unwrap();
         let mut text = String::new();
         GzDecoder::new(compressed.as_slice())

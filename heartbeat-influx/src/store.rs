@@ -1,5 +1,6 @@
 //! [`InfluxStore`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use heartbeat_core::{
 use metrics::{Counter, counter};
 use tracing::warn;
 
-use crate::batch::Lines;
+use crate::batch::{Lines, Sorted};
 use crate::client::Client;
 use crate::config::InfluxConfig;
 use crate::place::Place;
@@ -77,27 +78,33 @@ impl InfluxStore {
         self.requests.count.load(Relaxed)
     }
 
-    /// Stores lines, and gives those that InfluxDB refuses.
-    async fn store(&self, lines: &Arc<Lines>, numbers: Vec<usize>) -> Result<Vec<Bad>> {
-        let (before, of) = (self.requests(), numbers.len());
-        let bad = refusals::store(&Target { store: self, lines }, numbers).await?;
+    /// Stores some of the points, and gives those that InfluxDB refuses.
+    async fn store(&self, points: &[Keyed<Sentiment>], good: Vec<usize>) -> Result<Vec<Bad>> {
+        let lines = good.iter().map(|index| &points[*index]);
+        let lines = Arc::new(Lines::of(lines, &self.client.settings.measurement)?);
+        let before = self.requests();
+        let target = Target { store: self, lines };
+        let mut bad = refusals::store(&target, (0..good.len()).collect()).await?;
         if let Some((_, words)) = bad.first() {
             warn!(
                 refused = bad.len(),
-                of,
+                of = good.len(),
                 requests = self.requests() - before,
                 answer = words,
                 "InfluxDB refuses points for good; the others are stored."
             );
         }
+        for (line, _) in &mut bad {
+            *line = good[*line];
+        }
         Ok(bad)
     }
 }
 
-/// Where the lines of one write go.
-struct Target<'w> {
-    store: &'w InfluxStore,
-    lines: &'w Arc<Lines>,
+/// Where lines go.
+struct Target<'s> {
+    store: &'s InfluxStore,
+    lines: Arc<Lines>,
 }
 
 #[async_trait]
@@ -146,35 +153,37 @@ fn dropped(words: &str) -> Option<usize> {
 impl Store for InfluxStore {
     async fn write(&self, points: &[Keyed<Sentiment>]) -> Result<WriteReport> {
         let settings = &self.client.settings;
-        let (lines, mut refused) = Lines::of(points, &settings.measurement, &self.taken)?;
-        let lines = Arc::new(lines);
-        if lines.collisions() > 0 {
-            self.collisions.increment(lines.collisions());
+        let Sorted {
+            good,
+            mut refused,
+            collisions,
+        } = Sorted::of(points, &settings.measurement, &self.taken);
+        if collisions > 0 {
+            self.collisions.increment(collisions);
             warn!(
-                collisions = lines.collisions(),
+                collisions,
                 "Tweets of one task are at the same nanosecond; the first of each stays."
             );
         }
-        let numbers: Vec<usize> = (0..lines.len()).collect();
-        let requests = stream::iter(numbers.chunks(settings.batch).map(<[usize]>::to_vec))
-            .map(|numbers| self.store(&lines, numbers))
-            .buffer_unordered(settings.requests);
-        let bad: Vec<Vec<Bad>> = requests.try_collect().await?;
+        // The lines of one request are made while others are on their way.
+        let bad: Vec<Vec<Bad>> = stream::iter(good.chunks(settings.batch).map(<[usize]>::to_vec))
+            .map(|good| self.store(points, good))
+            .buffer_unordered(settings.requests)
+            .try_collect()
+            .await?;
 
-        let mut is_stored = vec![true; lines.len()];
-        for (line, words) in bad.into_iter().flatten() {
-            is_stored[line] = false;
-            let index = lines.origin(line);
-            let error = Error::invalid("InfluxDB refuses the point")
-                .with("id", points[index].id)
-                .with("answer", words);
-            refused.push(Refused { index, error });
-        }
-        for line in numbers.into_iter().filter(|line| is_stored[*line]) {
-            let Keyed { id, value } = &points[lines.origin(line)];
+        let bad: HashMap<usize, String> = bad.into_iter().flatten().collect();
+        for index in good.into_iter().filter(|index| !bad.contains_key(index)) {
+            let Keyed { id, value } = &points[index];
             self.taken
                 .store(&value.task, Place::of(*id, value.time), *id);
         }
+        refused.extend(bad.into_iter().map(|(index, words)| {
+            let error = Error::invalid("InfluxDB refuses the point")
+                .with("id", points[index].id)
+                .with("answer", words);
+            Refused { index, error }
+        }));
         refused.sort_by_key(|refused| refused.index);
         Ok(WriteReport { refused })
     }
