@@ -12,10 +12,10 @@ use influxdb2::models::{PostBucketRequest, RetentionRule};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
 use crate::client::Client;
 use crate::config::InfluxConfig;
 use crate::dashboard;
+use crate::error::Answer;
 use crate::store::connect;
 
 /// Sees to what an [`InfluxStore`](crate::InfluxStore) writes to, and to a dashboard that shows it.

@@ -19,7 +19,7 @@ use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::answer::{Answer, Asked};
+use crate::error::{Answer, Asked};
 use crate::settings::Settings;
 
 /// As much is read of what is no answer to a query. The longest tell of each line of a batch.

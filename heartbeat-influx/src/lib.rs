@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
-mod answer;
 mod batch;
 mod client;
 mod config;
 mod dashboard;
+mod error;
 mod place;
 mod query;
 mod read;

@@ -230,7 +230,7 @@ fn brokers_are_named_by_their_address_or_in_the_file() {
     }
 }
 
-#[cfg(feature = "kafka")]
+#[cfg(all(feature = "kafka", feature = "influx"))]
 #[test]
 fn the_config_that_is_deployed_is_right() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/heartbeat.toml");
@@ -240,9 +240,44 @@ fn the_config_that_is_deployed_is_right() {
     assert!(matches!(config.bus().unwrap(), BusConfig::Kafka(kafka) if kafka.tls == Some(false)));
     assert_eq!(
         config.store().unwrap().to_string(),
-        "sqlite:/data/heartbeat.db"
+        "influx:http://influxdb:8086"
     );
-    config.stages.options(Stage::Analyze).unwrap();
+    config.options(Stage::Transfer).unwrap();
+}
+
+#[cfg(feature = "influx")]
+#[test]
+fn influxdb_is_chosen_by_file_and_by_address() {
+    use heartbeat::config::StoreConfig;
+
+    let mut config =
+        Config::parse("[store]\nkind = 'influx'\nbucket = 'moods'\nbatch = 1000").unwrap();
+    config
+        .set_store("influx:https://influx.example.org")
+        .unwrap();
+    let Some(StoreConfig::Influx(influx)) = &config.store else {
+        panic!("{config:?}");
+    };
+    assert_eq!(influx.url, "https://influx.example.org");
+    assert_eq!(influx.bucket, "moods");
+    // The stage that writes to it hands over as much as fills its requests; no other does.
+    assert_eq!(config.options(Stage::Transfer).unwrap().max.messages, 4000);
+    assert_eq!(config.options(Stage::Analyze).unwrap().max.messages, 1000);
+
+    let error = Config::parse("[store]\nkind = 'influx'\ntoken = 's3cret'").unwrap_err();
+    assert!(
+        error.report().contains("unknown field `token`"),
+        "{error:?}"
+    );
+}
+
+#[cfg(not(feature = "influx"))]
+#[test]
+fn a_build_without_influxdb_says_how_to_get_one_that_has_it() {
+    let error = Config::default()
+        .set_store("influx:http://localhost:8086")
+        .unwrap_err();
+    assert!(error.report().contains("`--features influx`"), "{error:?}");
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -26,6 +26,7 @@ struct Setup {
     dir: TempDir,
     installation: Installation,
     port: u16,
+    tls: bool,
 }
 
 impl Influx {
@@ -49,6 +50,7 @@ impl Influx {
             dir: dir.context("no folder for InfluxDB's data")?,
             installation: installation.clone(),
             port: ports::free(1)?[0],
+            tls: false,
         };
         let process = setup.start()?;
         // A bucket has to be named; no test uses it.
@@ -66,7 +68,20 @@ impl Influx {
 
     /// The server's URL.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.setup.port)
+        let scheme = if self.setup.tls { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.setup.port)
+    }
+
+    /// Starts it again, from now on by TLS alone, at another URL. Gives the certificates, which are there for as long as it is.
+    ///
+    /// # Errors
+    /// As of [`Influx::restart`].
+    #[cfg(feature = "secured")]
+    pub fn secure(&mut self) -> Result<crate::Certificates> {
+        let certificates = crate::Certificates::make(self.setup.dir.path())?;
+        self.setup.tls = true;
+        self.restart()?;
+        Ok(certificates)
     }
 
     /// Kills it as a crash would, and returns when it is dead.
@@ -99,10 +114,14 @@ impl Setup {
             .arg(format!("--http-bind-address=127.0.0.1:{}", self.port))
             .args(["--bolt-path=bolt", "--sqlite-path=sqlite"])
             .args(["--engine-path=engine", "--reporting-disabled"]);
+        if self.tls {
+            command.args(["--tls-cert=server.pem", "--tls-key=server.pem"]);
+        }
         let log = dir.join("influxd.log");
         let mut process = Process::start("InfluxDB", &mut command, &log, dir)?;
-        process.wait_until(|_| {
-            http::get(self.port, "/health").is_ok_and(|answer| answer.status == 200)
+        process.wait_until(|log| match self.tls {
+            true => log.contains("transport=https"),
+            false => http::get(self.port, "/health").is_ok_and(|answer| answer.status == 200),
         })?;
         Ok(process)
     }

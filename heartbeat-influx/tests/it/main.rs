@@ -9,6 +9,7 @@ mod kill;
 mod names;
 mod places;
 mod refusals;
+mod tls;
 
 use heartbeat_core::{Keyed, Page, Query, Sentiment, Store, TweetId};
 

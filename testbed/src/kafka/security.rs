@@ -29,10 +29,10 @@ pub struct User {
     pub password: &'static str,
 }
 
-/// PEM files, there for as long as the cluster.
+/// PEM files, there for as long as what they were made for.
 #[derive(Debug)]
 pub struct Certificates {
-    /// Of the authority that the brokers' certificates are from, and those of clients must be from. They are for
+    /// Of the authority that the servers' certificates are from, and those of clients must be from. They are for
     /// `127.0.0.1` and `localhost`.
     pub ca: PathBuf,
     /// Of another authority, of the same name.
