@@ -22,7 +22,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::Parser;
 
-use crate::{cache::Cache, python::Python, shell::BAD};
+use crate::{cache::Cache, python::Python, shell::BAD, tools::SCCACHE};
 
 /// Heartbeat's chores
 #[derive(Debug, Parser)]
@@ -48,6 +48,10 @@ enum Command {
     },
     /// Set up a Python with vaderSentiment and print where it is
     Python,
+    /// Build sccache and print where it is, for RUSTC_WRAPPER
+    ///
+    /// With it a fresh checkout does not compile again what another one has.
+    Sccache,
 }
 
 const CACHE_HELP: &str = "What is fetched or built for these is kept in ~/.cache/heartbeat \
@@ -79,6 +83,11 @@ fn run(command: Command) -> Result<()> {
             let python = Python::set_up(&cache)?;
             let path = tweets::set_up(&cache, &python, out.as_deref())?;
             anstream::println!("{}", path.display());
+            Ok(())
+        }
+        Command::Sccache => {
+            let program = SCCACHE.set_up(&Cache::open()?)?;
+            anstream::println!("{}", program.display());
             Ok(())
         }
         Command::Python => {

@@ -1,4 +1,4 @@
-//! Cargo's extensions, built once into the cache.
+//! Programs that cargo works with, built once into the cache.
 
 use std::path::PathBuf;
 
@@ -14,18 +14,29 @@ use crate::{
 pub(crate) struct Tool {
     name: &'static str,
     version: &'static str,
+    /// Whether what the program can do beyond its core is left out.
+    plain: bool,
 }
 
 /// Checks licences, sources and duplicates of the dependencies.
 pub(crate) const DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
+    plain: false,
 };
 
 /// Finds dependencies that nothing uses.
 pub(crate) const MACHETE: Tool = Tool {
     name: "cargo-machete",
     version: "0.9.2",
+    plain: false,
+};
+
+/// Keeps what was compiled, for every checkout. On this machine: what other machines share is left out.
+pub(crate) const SCCACHE: Tool = Tool {
+    name: "sccache",
+    version: "0.19.0",
+    plain: true,
 };
 
 impl Tool {
@@ -34,7 +45,11 @@ impl Tool {
     /// # Errors
     /// It cannot be fetched or built.
     pub(crate) fn set_up(&self, cache: &Cache) -> Result<PathBuf> {
-        let Self { name, version } = self;
+        let Self {
+            name,
+            version,
+            plain,
+        } = self;
         let _lock = cache.lock()?;
         let root = cache.path(&format!("tools/{name}-{version}"));
         let program = root.join("bin").join(name);
@@ -43,8 +58,11 @@ impl Tool {
                 "building {name} {version} (once; takes minutes)"
             ));
             let mut cargo = shell::cargo();
+            cargo.args(["install", "--quiet", "--locked", name]);
+            if *plain {
+                cargo.arg("--no-default-features");
+            }
             cargo
-                .args(["install", "--quiet", "--locked", name])
                 .args(["--version", version, "--root"])
                 .arg(&root)
                 // It runs for seconds: a short build matters more than a fast program.
