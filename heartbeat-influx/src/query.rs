@@ -13,8 +13,9 @@ pub(crate) const POINTS: &str = r#"
     |> group()
 "#;
 
-/// The first of [`POINTS`] by id and task, behind one.
+/// The first of [`POINTS`] by id and task, behind one. Whole ones, so that the last row is the last point.
 pub(crate) const BY_ID: &str = r#"
+    |> filter(fn: (r) => exists r.task and exists r.id and exists r.neg and exists r.neu and exists r.pos)
     |> filter(fn: (r) => r.id > id or r.id == id and r.task > last)
     |> sort(columns: ["id", "task"])
     |> limit(n: n)

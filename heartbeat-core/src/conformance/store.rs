@@ -152,12 +152,25 @@ fn extremes() -> Vec<Keyed<Sentiment>> {
         .collect()
 }
 
-/// Points of any second and any id come back, and in order.
+/// Points of any second and any id come back, and in order, also when no other second is asked for.
 pub async fn any_second_and_any_id_will_do(store: &dyn Store) {
     let mut points = extremes();
     points.reverse();
     write(store, &points).await;
     assert_eq!(read_all(store).await, extremes());
+    for time in [i32::MIN, -61, -1, 0, 60, i32::MAX] {
+        let query = Query {
+            task: None,
+            from: Some(time),
+            to: time.checked_add(1),
+        };
+        let expected = matching(&extremes(), &query);
+        let every = Duration::from_secs(60);
+        let buckets = store.summarize(&query, every).await.unwrap();
+        let counts: Vec<u64> = buckets.iter().map(|bucket| bucket.count).collect();
+        assert_eq!(counts, [expected.len() as u64], "{query:?}");
+        assert_eq!(read(store, &query).await, expected, "{query:?}");
+    }
 }
 
 /// A query selects by task, from a second on and before a second.

@@ -199,13 +199,13 @@ impl StoreArgs {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Stages")]
 pub(crate) struct StageArgs {
-    /// The most messages in one batch [default: 1000]
+    /// The most messages in one batch; InfluxDB is given more at once [default: 1000]
     #[arg(long, value_name = "MESSAGES")]
     batch: Option<usize>,
     /// The most messages that are worked on at once [default: 4000]
     #[arg(long, value_name = "MESSAGES")]
     in_flight: Option<usize>,
-    /// How long a batch that is not full waits for more [default: 0s]
+    /// How long a batch that is not full waits for more; for InfluxDB 1s [default: 0s]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     linger: Option<Duration>,
     /// How long one poll waits for messages [default: 1s]

@@ -52,6 +52,9 @@ fn build(python: &Python, made: &Path, scratch: &Path) -> Result<()> {
         // The library names an old toolchain, and warnings of today's are errors to it.
         .env("RUSTUP_TOOLCHAIN", toolchain())
         .env("RUSTFLAGS", "--cap-lints=warn")
+        // It looks for the library where cargo puts it by itself.
+        .env_remove("CARGO_TARGET_DIR")
+        .env_remove("RUSTC_WRAPPER")
         .args(["build", "-trimpath"])
         // Not `assets`: the user interface would be fetched from elsewhere.
         .args(["-tags", "sqlite_foreign_keys,sqlite_json"])
