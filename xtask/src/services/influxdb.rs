@@ -1,7 +1,7 @@
 //! InfluxDB 2, built from its Go module. It is not shipped as a package of any registry.
 
 use std::{
-    fs::{self, File},
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -34,6 +34,7 @@ pub(crate) fn set_up(cache: &Cache) -> Result<PathBuf> {
 
 /// Go and all that it fetches stay in `scratch`.
 fn build(python: &Python, made: &Path, scratch: &Path) -> Result<()> {
+    check_system()?;
     let go = Go::unpack(python, scratch)?;
     let source = scratch.join("source");
     // Out of Go's cache of modules, where nothing can be built.
@@ -63,6 +64,19 @@ fn build(python: &Python, made: &Path, scratch: &Path) -> Result<()> {
         .arg(made.join("influxd"))
         .arg("./cmd/influxd");
     shell::run(&mut build)
+}
+
+/// Tells what to install where pkg-config is missing, which the build's own calls for the rest.
+fn check_system() -> Result<()> {
+    Command::new("pkg-config")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map(drop)
+        .context(
+            "cannot start pkg-config: install it (Debian, Ubuntu: `apt-get install pkg-config`)",
+        )
 }
 
 /// The toolchain that runs this, so that no other one is fetched.
@@ -127,7 +141,7 @@ fn make_executable(dir: &Path) -> Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             make_executable(&path)?;
-        } else if File::open(&path)?.metadata()?.permissions().mode() & 0o111 == 0 {
+        } else if path.metadata()?.permissions().mode() & 0o111 == 0 {
             wheel::make_executable(&path)?;
         }
     }
