@@ -35,6 +35,17 @@ pub fn address(text: &str, whose: &str) -> Result<Url> {
     Ok(url)
 }
 
+/// The text of an address as settings show it in `Debug`: whoever put a secret into it, against the rules of [`address`],
+/// does not find it in a log.
+#[must_use]
+pub fn shown(text: &str) -> &str {
+    if text.contains(['@', '?']) {
+        "***"
+    } else {
+        text
+    }
+}
+
 /// Whether others on the way can read what is sent: plain http, to another machine.
 #[must_use]
 pub fn is_open(url: &Url) -> bool {
@@ -90,6 +101,7 @@ pub fn token(
     value: Option<OsString>,
     file: Option<&Path>,
 ) -> Result<Option<SecretString>> {
+    let is_set = value.as_ref().is_some_and(|value| !value.is_empty());
     let token = secret(variable, value, file)?;
     let is_word = |token: &SecretString| {
         let bytes = token.expose_secret().as_bytes();
@@ -99,8 +111,8 @@ pub fn token(
         Some(found) if !is_word(found) => {
             let error = Error::misconfigured("what should be an access token is none");
             let error = match file {
-                Some(file) => error.with("path", file.display()),
-                None => error.with("variable", variable),
+                Some(file) if !is_set => error.with("path", file.display()),
+                _ => error.with("variable", variable),
             };
             Err(error
                 .hint("A token is one word of letters, digits and signs; put nothing else there."))
@@ -248,6 +260,7 @@ mod tests {
             (None, Some(empty.as_path()), "no secret in its first line"),
             (None, Some(two.as_path()), "should be an access token"),
             (Some("s3cret word"), None, "variable V"),
+            (Some("s3cret word"), Some(two.as_path()), "variable V"),
         ] {
             let error = token("V", value.map(OsString::from), file).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Misconfigured);

@@ -86,12 +86,7 @@ impl InfluxAdmin {
         let (asked, api) = self.client.api("GET", "/api/v2/buckets");
         let found = match api.list_buckets(Some(request)).await {
             Err(RequestError::Http { status, text }) if status.as_u16() == 404 => {
-                let body = text.into_bytes();
-                let answer = Answer {
-                    status: 404,
-                    retry_after: None,
-                    body,
-                };
+                let answer = Answer::kept(status, text);
                 match answer.told() {
                     Some(_) => return Ok(None),
                     None => return Err(asked.refused(&answer)),

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use heartbeat_core::StageOptions;
+use heartbeat_core::{StageOptions, remote};
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
 use serde::{Deserialize, Serialize};
 
@@ -71,12 +71,10 @@ impl InfluxConfig {
 }
 
 impl fmt::Debug for InfluxConfig {
-    /// Whoever put a password into the URL, against the rules, does not find it in a log.
+    /// Derived, but for the URL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = self.url.contains(['@', '?']);
-        let url = if secret { "***" } else { &self.url };
         f.debug_struct("InfluxConfig")
-            .field("url", &url)
+            .field("url", &remote::shown(&self.url))
             .field("org", &self.org)
             .field("bucket", &self.bucket)
             .field("measurement", &self.measurement)

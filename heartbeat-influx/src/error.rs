@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use heartbeat_core::{Error, ErrorKind, remote};
 use influxdb2::RequestError;
+use reqwest_0_11::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
@@ -24,6 +25,15 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// What the crate `influxdb2` keeps of one.
+    pub(crate) fn kept(status: StatusCode, text: String) -> Self {
+        Self {
+            status: status.as_u16(),
+            retry_after: None,
+            body: text.into_bytes(),
+        }
+    }
+
     /// InfluxDB's own words in it; none when it is not InfluxDB's.
     pub(crate) fn told(&self) -> Option<String> {
         /// InfluxDB 2 has `code` and `message`, InfluxDB 3 an `error`.
@@ -167,11 +177,7 @@ impl Asked<'_> {
     /// What the crate `influxdb2` came to.
     pub(crate) fn failed(&self, error: RequestError) -> Error {
         match error {
-            RequestError::Http { status, text } => self.refused(&Answer {
-                status: status.as_u16(),
-                retry_after: None,
-                body: text.into_bytes(),
-            }),
+            RequestError::Http { status, text } => self.refused(&Answer::kept(status, text)),
             RequestError::ReqwestProcessing { source } => self.unreachable(source),
             other => self
                 .error(ErrorKind::Internal, "InfluxDB's client failed")

@@ -62,7 +62,8 @@ impl Reader {
             if count == 0 {
                 from = self.first(query, (to, end)).await?.unwrap_or(end);
             } else if count <= most {
-                let mut found = self.points(self.flux(query, (from, to))).await?;
+                let flux = self.flux(query, (from, to)).then(query::POINTS);
+                let mut found = self.points(flux).await?;
                 found.sort_by_cached_key(|point| PointKey::from(point));
                 found.truncate(wanted);
                 points.extend(found);
@@ -102,9 +103,9 @@ impl Reader {
                 .with("id", integer(behind.0))
                 .with("last", string(&behind.1))
                 .with("n", integer(i64::try_from(rows).unwrap_or(i64::MAX)));
-            let found = self.ask(flux, point).await?;
+            let found = self.points(flux).await?;
             let is_all = found.len() < rows;
-            points.extend(found.into_iter().flatten());
+            points.extend(found);
             match points.last() {
                 Some(last) if !is_all => behind = (last.id.0, last.value.task.clone()),
                 _ => break,
@@ -113,9 +114,9 @@ impl Reader {
         Ok(points)
     }
 
-    /// The points of a range, in no order.
+    /// The whole points that a query finds.
     async fn points(&self, flux: Flux) -> Result<Vec<Keyed<Sentiment>>> {
-        let found = self.ask(flux.then(query::POINTS), point).await?;
+        let found = self.ask(flux, point).await?;
         Ok(found.into_iter().flatten().collect())
     }
 

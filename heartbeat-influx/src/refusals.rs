@@ -111,9 +111,7 @@ async fn search(
         }),
     };
     let mut bad = Vec::new();
-    let mut suspects: Vec<_> = answered(lines, Sent::Refused(refusal))
-        .into_iter()
-        .collect();
+    let mut suspects = Vec::from_iter(answered(lines, Sent::Refused(refusal)));
     while let Some(suspect) = suspects.pop() {
         let Suspect {
             lines,

@@ -35,7 +35,7 @@ pub struct KafkaConfig {
     pub username: Option<String>,
     /// How they sign in. Default: `scram-sha-512`.
     pub sasl: Sasl,
-    /// A file that holds the password, which the variable `HEARTBEAT_KAFKA_PASSWORD` goes before. Default: none.
+    /// A file whose first line is the password, which the variable `HEARTBEAT_KAFKA_PASSWORD` goes before. Default: none.
     pub password_file: Option<PathBuf>,
     /// What `heartbeat topics create` makes and `verify` expects.
     pub topics: TopicsConfig,

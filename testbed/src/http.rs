@@ -20,22 +20,19 @@ pub(crate) struct Answer {
 
 /// Asks for what is at `path`.
 pub(crate) fn get(port: u16, path: &str) -> Result<Answer> {
-    ask(port, &format!("GET {path}"), "", "")
+    ask(port, &format!("GET {path}"), "")
 }
 
-/// Sends JSON to `path`, with one more header unless it is empty.
-pub(crate) fn post(port: u16, path: &str, header: &str, json: &str) -> Result<Answer> {
-    ask(port, &format!("POST {path}"), header, json)
+/// Sends JSON to `path`.
+pub(crate) fn post(port: u16, path: &str, json: &str) -> Result<Answer> {
+    ask(port, &format!("POST {path}"), json)
 }
 
-fn ask(port: u16, request: &str, header: &str, body: &str) -> Result<Answer> {
+fn ask(port: u16, request: &str, body: &str) -> Result<Answer> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut head = format!("{request} HTTP/1.0\r\nHost: {address}\r\n");
-    if !header.is_empty() {
-        head += &format!("{header}\r\n");
-    }
     if !body.is_empty() {
         head += &format!(
             "Content-Type: application/json\r\nContent-Length: {}\r\n",

@@ -57,7 +57,7 @@ impl Influx {
         let json = format!(
             r#"{{"username":"tests","password":"{INFLUX_TOKEN}","org":"{INFLUX_ORG}","bucket":"unused","token":"{INFLUX_TOKEN}"}}"#
         );
-        let answer = http::post(setup.port, "/api/v2/setup", "", &json)?;
+        let answer = http::post(setup.port, "/api/v2/setup", &json)?;
         ensure!(
             answer.status == 201,
             "InfluxDB is not set up: {}",

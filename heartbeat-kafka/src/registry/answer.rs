@@ -218,6 +218,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn words_are_those_of_the_registry_or_how_the_answer_begins() {
+        assert_eq!(
+            words(br#"{"error_code":42201,"message":"no\nway"}"#),
+            "no\\nway"
+        );
+        assert_eq!(words(b"<html>\xff"), "<html>\u{fffd}");
+        assert_eq!(words(b""), "empty");
+    }
+
+    #[test]
     fn each_status_has_its_kind() {
         use ErrorKind::{Misconfigured, Unavailable};
         let url = Url::parse("https://registry.test/subjects").unwrap();

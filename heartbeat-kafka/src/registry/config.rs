@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use heartbeat_core::remote;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as friendly;
 use serde::{Deserialize, Serialize};
 
@@ -48,12 +49,10 @@ impl Default for RegistryConfig {
 }
 
 impl fmt::Debug for RegistryConfig {
-    /// Whoever put a password into the URL, against the rules, does not find it in a log.
+    /// Derived, but for the URL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = self.url.contains(['@', '?']);
-        let url = if secret { "***" } else { &self.url };
         f.debug_struct("RegistryConfig")
-            .field("url", &url)
+            .field("url", &remote::shown(&self.url))
             .field("register", &self.register)
             .field("username", &self.username)
             .field("password_file", &self.password_file)

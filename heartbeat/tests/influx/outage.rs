@@ -123,10 +123,7 @@ impl Pipeline {
         let points = world.run(&["dump", "--json"]).good();
         let id = |line: &str| -> usize {
             let point: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            point["id"].as_str().map_or_else(
-                || point["id"].as_u64().expect("an id") as usize,
-                |id| id.parse().expect("an id"),
-            )
+            point["id"].as_u64().expect("an id") as usize
         };
         let mut ids: Vec<usize> = points.lines().map(id).collect();
         ids.sort_unstable();
