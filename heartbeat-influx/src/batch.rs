@@ -11,7 +11,6 @@ use heartbeat_core::{Error, Keyed, Refused, Result, Sentiment, TweetId};
 use influxdb2::models::{DataPoint, WriteDataPoint};
 
 use crate::place::Place;
-use crate::taken::Taken;
 
 /// InfluxDB's limit for a measurement, its tags and a field's key, with what stands between them.
 const LONGEST_KEY: usize = 65_535;
@@ -31,8 +30,12 @@ pub(crate) struct Sorted {
 }
 
 impl Sorted {
-    /// Of two equal points the later is taken; of two that fall on one place the earlier, be it in this write or in `taken`.
-    pub(crate) fn of(points: &[Keyed<Sentiment>], measurement: &str, taken: &Taken) -> Self {
+    /// Of two equal points the later is taken; of two that fall on one place the earlier, be it in this write or `there` before.
+    pub(crate) fn of(
+        points: &[Keyed<Sentiment>],
+        measurement: &str,
+        there: impl Fn(&str, Place) -> Option<TweetId>,
+    ) -> Self {
         let mut sorted = Self::default();
         sorted.good.reserve(points.len());
         let mut places = HashMap::with_capacity(points.len());
@@ -54,7 +57,7 @@ impl Sorted {
                     Some(first)
                 }
                 Entry::Vacant(free) => {
-                    let first = taken.by_another(task, place, point.id);
+                    let first = there(task, place).filter(|first| *first != point.id);
                     if first.is_none() {
                         free.insert(sorted.good.len());
                     }
@@ -206,7 +209,7 @@ mod tests {
     }
 
     fn lines(points: &[Keyed<Sentiment>]) -> (String, Vec<usize>) {
-        let Sorted { good, refused, .. } = Sorted::of(points, "my moods", &Taken::default());
+        let Sorted { good, refused, .. } = Sorted::of(points, "my moods", |_, _| None);
         let lines = Lines::of(good.iter().map(|index| &points[*index]), "my moods").unwrap();
         let all: Vec<usize> = (0..good.len()).collect();
         let compressed = lines.compress(&all).unwrap();

@@ -14,6 +14,7 @@ mod rows;
 mod settings;
 mod store;
 mod taken;
+mod tally;
 
 pub use admin::{BucketState, DashboardState, InfluxAdmin};
 pub use config::InfluxConfig;

@@ -48,6 +48,11 @@ pub(crate) fn start_of(second: i64) -> i64 {
     second * NANOS_PER_SECOND
 }
 
+/// The second of a nanosecond, before 1970 too.
+pub(crate) fn second_of(nanos: i64) -> i64 {
+    nanos.div_euclid(NANOS_PER_SECOND)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

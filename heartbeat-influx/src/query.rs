@@ -29,6 +29,13 @@ pub(crate) const COUNT: &str = r#"
     |> sum()
 "#;
 
+/// The id of each point, its task and its time, in no order.
+pub(crate) const IDS: &str = r#"
+    |> filter(fn: (r) => r._field == "id")
+    |> keep(columns: ["_time", "_value", "task"])
+    |> group()
+"#;
+
 /// The time of the first point.
 pub(crate) const FIRST: &str = r#"
     |> filter(fn: (r) => r._field == "id")

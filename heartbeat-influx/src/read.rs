@@ -58,7 +58,7 @@ impl Reader {
             let to = end.min(from.saturating_add(span));
             // Somewhat more than a page is a good window: what is behind the page is read for the next one again.
             let most = wanted.saturating_mul(2).clamp(1000, MOST_ROWS);
-            let count = self.count(query, (from, to)).await?;
+            let count = self.count(self.flux(query, (from, to))).await?;
             if count == 0 {
                 from = self.first(query, (to, end)).await?.unwrap_or(end);
             } else if count <= most {
@@ -120,9 +120,32 @@ impl Reader {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// How many points there are in a range of seconds.
-    async fn count(&self, query: &Query, range: (i64, i64)) -> Result<usize> {
-        let flux = self.flux(query, range).then(query::COUNT);
+    /// The tweets of any task at some nanoseconds, which are in order: each with its task and its nanosecond.
+    pub(crate) async fn at(&self, nanos: &[i64]) -> Result<Vec<(String, i64, TweetId)>> {
+        let mut found = Vec::new();
+        let mut pieces = vec![nanos];
+        while let Some(piece) = pieces.pop() {
+            let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
+                continue;
+            };
+            let flux = || self.points_of(None, (*first, *last + 1));
+            let count = self.count(flux()).await?;
+            if count > MOST_ROWS && piece.len() > 1 {
+                // Much lies between them.
+                let (left, right) = piece.split_at(piece.len() / 2);
+                pieces.extend([left, right]);
+            } else if count > 0 {
+                let rows = self.ask(flux().then(query::IDS), tweet).await?;
+                let wanted = |tweet: &(String, i64, TweetId)| piece.binary_search(&tweet.1).is_ok();
+                found.extend(rows.into_iter().filter(wanted));
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many points there are.
+    async fn count(&self, points: Flux) -> Result<usize> {
+        let flux = points.then(query::COUNT);
         let counts = self.ask(flux, |row| row.number::<usize>("_value")).await?;
         Ok(counts.into_iter().sum())
     }
@@ -167,16 +190,15 @@ impl Reader {
         Ok(windows.into_iter().filter_map(Sums::into_bucket).collect())
     }
 
+    /// The points of a range of seconds.
     fn flux(&self, query: &Query, (from, to): (i64, i64)) -> Flux {
+        self.points_of(query.task.as_deref(), (start_of(from), start_of(to)))
+    }
+
+    /// The points of a task, or of all, in a range of nanoseconds.
+    fn points_of(&self, task: Option<&str>, (from, to): (i64, i64)) -> Flux {
         let settings = &self.client.settings;
-        let task = query.task.as_deref();
-        Flux::points(
-            &settings.bucket,
-            &settings.measurement,
-            task,
-            start_of(from),
-            start_of(to),
-        )
+        Flux::points(&settings.bucket, &settings.measurement, task, from, to)
     }
 
     async fn ask<T>(&self, flux: Flux, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
@@ -191,6 +213,12 @@ fn range(query: &Query) -> (i64, i64) {
         query.from.map_or(first, i64::from),
         query.to.map_or(end, i64::from),
     )
+}
+
+/// The tweet in a row of [`query::IDS`].
+fn tweet(row: &Row<'_>) -> Result<(String, i64, TweetId)> {
+    let (task, nanos) = (row.text("task")?.to_owned(), row.nanosecond("_time")?);
+    Ok((task, nanos, TweetId(row.number("_value")?)))
 }
 
 /// The point in a row; none where cells are empty.

@@ -6,6 +6,8 @@ use csv::StringRecord;
 use heartbeat_core::{Error, Result, remote};
 use jiff::Timestamp;
 
+use crate::place::second_of;
+
 /// One row, with the names of its cells.
 #[derive(Debug)]
 pub(crate) struct Row<'r> {
@@ -70,14 +72,22 @@ impl Row<'_> {
     }
 
     /// In whole seconds since 1970.
-    pub(crate) fn second<S: TryFrom<i128>>(&self, column: &str) -> Result<S> {
+    pub(crate) fn second<S: TryFrom<i64>>(&self, column: &str) -> Result<S> {
+        let (second, text) = (second_of(self.nanosecond(column)?), self.text(column)?);
+        S::try_from(second).map_err(|_| self.out_of_range(column, text))
+    }
+
+    /// In nanoseconds since 1970.
+    pub(crate) fn nanosecond(&self, column: &str) -> Result<i64> {
         let text = self.text(column)?;
         let time: Timestamp = text
             .parse()
             .map_err(|_| self.wrong("holds what should be a time and is none", column, text))?;
-        // Rounded towards 1970 otherwise.
-        let nanos = time.as_nanosecond().div_euclid(1_000_000_000);
-        S::try_from(nanos).map_err(|_| self.wrong("holds a time out of range", column, text))
+        i64::try_from(time.as_nanosecond()).map_err(|_| self.out_of_range(column, text))
+    }
+
+    fn out_of_range(&self, column: &str, text: &str) -> Error {
+        self.wrong("holds a time out of range", column, text)
     }
 
     fn wrong(&self, what: &str, column: &str, text: &str) -> Error {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,17 +9,16 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use heartbeat_core::{
     Bucket, Error, Keyed, Page, Query, Refused, Result, Sentiment, Store, WriteReport, remote,
 };
-use metrics::{Counter, counter};
 use tracing::warn;
 
 use crate::batch::{Lines, Sorted};
 use crate::client::Client;
 use crate::config::InfluxConfig;
-use crate::place::Place;
 use crate::read::Reader;
 use crate::refusals::{self, Bad, Refusal, Sent};
 use crate::settings::{Settings, token_of_environment};
 use crate::taken::Taken;
+use crate::tally::Tally;
 
 /// A store on InfluxDB 2: one bucket and one measurement of it.
 ///
@@ -29,20 +27,15 @@ use crate::taken::Taken;
 /// | metric | kind | what |
 /// |---|---|---|
 /// | `heartbeat_influx_requests_total` | counter | requests with points |
-/// | `heartbeat_influx_collisions_total` | counter | points that were refused since another tweet has their place |
+/// | `heartbeat_influx_collisions_total` | counter | points that are not there since another tweet has their place |
+/// | `heartbeat_influx_unchecked_total` | counter | places of which InfluxDB did not tell who is there, so that a collision may be unseen |
 #[derive(Debug)]
 pub struct InfluxStore {
     client: Arc<Client>,
     reader: Reader,
     taken: Taken,
     requests: Tally,
-    collisions: Counter,
-}
-
-#[derive(Debug)]
-struct Tally {
-    count: AtomicU64,
-    metric: Counter,
+    collisions: Tally,
 }
 
 impl InfluxStore {
@@ -62,20 +55,30 @@ impl InfluxStore {
         }
         Ok(Self {
             reader: Reader::new(client.clone()),
+            taken: Taken::new(client.clone()),
             client,
-            taken: Taken::default(),
-            requests: Tally {
-                count: AtomicU64::new(0),
-                metric: counter!("heartbeat_influx_requests_total"),
-            },
-            collisions: counter!("heartbeat_influx_collisions_total"),
+            requests: Tally::new("heartbeat_influx_requests_total"),
+            collisions: Tally::new("heartbeat_influx_collisions_total"),
         })
     }
 
     /// How many requests with points it has sent so far.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.requests.count.load(Relaxed)
+        self.requests.get()
+    }
+
+    /// How many collisions it has found so far: two tweets at one nanosecond, of which the database has one.
+    #[must_use]
+    pub fn collisions(&self) -> u64 {
+        self.collisions.get()
+    }
+
+    /// Of how many places InfluxDB did not tell who is there, so that a collision with what another process stored may be
+    /// unseen.
+    #[must_use]
+    pub fn unchecked(&self) -> u64 {
+        self.taken.unchecked.get()
     }
 
     /// Stores some of the points, and gives those that InfluxDB refuses.
@@ -115,8 +118,7 @@ impl refusals::Target for Target<'_> {
         let compressed = compressed
             .map_err(|panic| Error::internal("the compression panicked").caused_by(panic))?
             .map_err(uncompressed)?;
-        self.store.requests.count.fetch_add(1, Relaxed);
-        self.store.requests.metric.increment(1);
+        self.store.requests.add(1);
         let (asked, answer) = self.store.client.write(compressed).await?;
         match (answer.status, answer.told()) {
             (204, _) => Ok(Sent::Stored),
@@ -153,13 +155,19 @@ fn dropped(words: &str) -> Option<usize> {
 impl Store for InfluxStore {
     async fn write(&self, points: &[Keyed<Sentiment>]) -> Result<WriteReport> {
         let settings = &self.client.settings;
+        // What another process began to write when this one did has come by then.
+        let replaced = self.taken.prove(2 * settings.timeout).await;
+        self.collisions.add(replaced);
+        let there = self.taken.look(points).await;
         let Sorted {
             good,
             mut refused,
             collisions,
-        } = Sorted::of(points, &settings.measurement, &self.taken);
+        } = Sorted::of(points, &settings.measurement, |task, place| {
+            there.at(task, place)
+        });
         if collisions > 0 {
-            self.collisions.increment(collisions);
+            self.collisions.add(collisions);
             warn!(
                 collisions,
                 "Tweets of one task are at the same nanosecond; the first of each stays."
@@ -173,11 +181,8 @@ impl Store for InfluxStore {
             .await?;
 
         let bad: HashMap<usize, String> = bad.into_iter().flatten().collect();
-        for index in good.into_iter().filter(|index| !bad.contains_key(index)) {
-            let Keyed { id, value } = &points[index];
-            self.taken
-                .store(&value.task, Place::of(*id, value.time), *id);
-        }
+        let stored = good.iter().filter(|index| !bad.contains_key(index));
+        self.taken.store(stored.map(|index| &points[*index]));
         refused.extend(bad.into_iter().map(|(index, words)| {
             let error = Error::invalid("InfluxDB refuses the point")
                 .with("id", points[index].id)
@@ -198,6 +203,8 @@ impl Store for InfluxStore {
 
     async fn close(&self) -> Result<()> {
         // Connections that nobody uses are closed by the client when it is dropped.
+        let replaced = self.taken.prove(Duration::ZERO).await;
+        self.collisions.add(replaced);
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What the store does of what a server may answer, over a local double.
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+mod collisions;
 mod queries;
 mod server;
 mod stage;

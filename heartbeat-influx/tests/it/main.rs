@@ -4,6 +4,7 @@
 #[path = "../real/mod.rs"]
 mod real;
 
+mod collisions;
 mod dashboard;
 mod kill;
 mod names;
