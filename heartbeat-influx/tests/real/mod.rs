@@ -1,6 +1,8 @@
 //! Buckets on the InfluxDB that all tests of a run share.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use heartbeat_influx::{InfluxAdmin, InfluxConfig, InfluxStore};
@@ -8,14 +10,18 @@ use testbed::{INFLUX_ORG, INFLUX_TOKEN, shared_influx};
 
 /// Settings for a bucket at `url` that no other test uses, and the file with the token.
 pub(crate) fn config(url: String) -> InfluxConfig {
-    let token_file =
-        std::env::temp_dir().join(format!("heartbeat-influx-token-{}", std::process::id()));
-    std::fs::write(&token_file, INFLUX_TOKEN).unwrap();
+    // Once: another test may be reading it.
+    static TOKEN_FILE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let name = format!("heartbeat-influx-token-{}", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        std::fs::write(&file, INFLUX_TOKEN).unwrap();
+        file
+    });
     InfluxConfig {
         url,
         org: INFLUX_ORG.to_owned(),
         bucket: format!("test-{:016x}", RandomState::new().hash_one(0)),
-        token_file: Some(token_file),
+        token_file: Some(TOKEN_FILE.clone()),
         ..InfluxConfig::default()
     }
 }
