@@ -31,12 +31,12 @@ pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "jsonl")]
 pub use jsonl::{JsonlConfig, JsonlProgress, JsonlSource};
 pub use message::{Envelope, Headers, Message, Output, Payload, Topic};
-pub use post::{MAX_LINE, PostParser};
+pub use post::{MAX_LINE, Post, PostParser, recorded};
 pub use preprocess::preprocess;
 pub use record::{Keyed, Record, Sentiment, Tweet, TweetId};
 pub use retry::Retry;
 pub use schema::Schema;
-pub use source::{Position, Rejected, Source, SourceBatch};
+pub use source::{Position, Raw, Rejected, Source, SourceBatch};
 pub use stage::{
     Counters, Idle, InFlight, Stage, StageOptions, Summary, Topics, analyze, ingest, transfer,
 };

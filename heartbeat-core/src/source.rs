@@ -1,6 +1,7 @@
 //! The contract of where posts come from.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -54,6 +55,19 @@ pub struct SourceBatch {
     pub rejected: Vec<Rejected>,
     /// Where the source is behind all of them; `None` when it cannot be resumed.
     pub position: Option<Position>,
+    /// The messages that they came in, of a source that was told to keep these.
+    pub raw: Vec<Raw>,
+}
+
+/// A message as it came.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    /// When.
+    pub arrived: SystemTime,
+    /// The message, perhaps cut short where it is rejected.
+    pub bytes: Bytes,
+    /// How many tweets it was taken for: the batch's next ones.
+    pub tweets: usize,
 }
 
 /// A piece of input that is no post: a dead letter from the start.

@@ -165,8 +165,8 @@ impl Source for FakeSource {
         self.next = indexes.end;
         Ok(Some(SourceBatch {
             tweets: indexes.map(|index| self.tweets.make(index)).collect(),
-            rejected: Vec::new(),
             position: Some(Position(self.next.to_string())),
+            ..SourceBatch::default()
         }))
     }
 }

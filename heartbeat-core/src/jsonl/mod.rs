@@ -2,6 +2,7 @@
 
 mod input;
 mod lines;
+mod pace;
 mod place;
 mod progress;
 mod reader;
@@ -15,17 +16,19 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use crate::error::{Error, Result};
 use crate::post::PostParser;
 use crate::source::{Position, Source, SourceBatch};
 use input::Input;
+use pace::Pace;
 use place::Place;
 pub use progress::JsonlProgress;
 use reader::{Chunk, Item};
 
 /// Which posts to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JsonlConfig {
@@ -34,6 +37,10 @@ pub struct JsonlConfig {
     /// The task of posts that name none: refused by default.
     #[serde(default)]
     pub task: Option<String>,
+    /// How many times as fast as they came in they are given: by the time that a recording has of each, or else the one when
+    /// it was posted. As fast as can be by default.
+    #[serde(default)]
+    pub speed: Option<f64>,
 }
 
 impl JsonlConfig {
@@ -43,6 +50,7 @@ impl JsonlConfig {
         Self {
             path: path.into(),
             task: None,
+            speed: None,
         }
     }
 }
@@ -87,6 +95,7 @@ pub struct JsonlSource {
     chunks: Option<mpsc::Receiver<Chunk>>,
     /// Read and not yet given.
     ready: VecDeque<Item>,
+    pace: Option<Pace>,
     /// How it ended, once it has.
     end: Option<Result<()>>,
 }
@@ -96,9 +105,10 @@ impl JsonlSource {
     ///
     /// # Errors
     /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured) when the file is not there, may not
-    /// be read or is a directory, or when the task has no legal name.
+    /// be read or is a directory, when the task has no legal name, or when the speed is not above 0.
     pub fn open(config: JsonlConfig) -> Result<Self> {
         let parser = PostParser::new(config.task)?;
+        let pace = config.speed.map(Pace::new).transpose()?;
         let (input, size) = Input::find(&config.path)?;
         Ok(Self {
             name: format!("jsonl:{}", input.path().display()),
@@ -107,6 +117,7 @@ impl JsonlSource {
             progress: JsonlProgress::new(size),
             chunks: None,
             ready: VecDeque::new(),
+            pace,
             end: None,
         })
     }
@@ -130,14 +141,22 @@ impl JsonlSource {
         }
     }
 
-    /// The next of what is ready, whole lines.
+    /// When the next of what is ready is due, if it has to wait.
+    fn due(&mut self) -> Option<Instant> {
+        let at = self.ready.front()?.at?;
+        let due = self.pace.as_mut()?.due(at);
+        (due > Instant::now()).then_some(due)
+    }
+
+    /// The next of what is ready, whole lines, up to one that is not due.
     fn batch(&mut self, max: usize) -> SourceBatch {
         let mut batch = SourceBatch::default();
         let mut taken = 0;
-        while let Some(item) = self
-            .ready
-            .pop_front_if(|item| taken == 0 || taken + item.size() <= max)
-        {
+        while taken == 0 || self.due().is_none() {
+            let fits = |item: &mut Item| taken == 0 || taken + item.size() <= max;
+            let Some(item) = self.ready.pop_front_if(fits) else {
+                break;
+            };
             taken += item.size();
             match item.found {
                 Ok(tweets) => batch.tweets.extend(tweets),
@@ -168,6 +187,7 @@ impl Source for JsonlSource {
         let from = from.as_ref().map(Place::from_position).transpose()?;
         self.chunks = None;
         self.ready.clear();
+        self.pace.iter_mut().for_each(Pace::restart);
         self.end = None;
         let lines = tokio::task::spawn_blocking(move || input.open(from, progress))
             .await
@@ -189,6 +209,9 @@ impl Source for JsonlSource {
             };
             let chunk = chunks.recv().await;
             self.receive(chunk);
+        }
+        if let Some(due) = self.due() {
+            sleep_until(due).await;
         }
         // Whatever else is there by now.
         while self.ready.len() < max

@@ -4,6 +4,7 @@ use std::io;
 use std::mem;
 use std::path::PathBuf;
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::jsonl::input::{is_broken_gzip, unreadable};
 use crate::jsonl::lines::{Line, Lines};
 use crate::jsonl::place::Place;
-use crate::post::{MAX_LINE, PostParser};
+use crate::post::{MAX_LINE, Post, PostParser};
 use crate::record::{Keyed, Tweet};
 use crate::source::Rejected;
 
@@ -22,6 +23,8 @@ pub(super) struct Item {
     pub(super) found: Result<Vec<Keyed<Tweet>>, Rejected>,
     /// The place to go on from.
     pub(super) behind: Place,
+    /// When it came in, as it was recorded, or else when it was posted.
+    pub(super) at: Option<SystemTime>,
 }
 
 impl Item {
@@ -65,8 +68,8 @@ fn read(mut lines: Lines, parser: &PostParser, chunks: &mpsc::Sender<Chunk>) -> 
     let mut chunk = Vec::new();
     let end = loop {
         let before = lines.place();
-        let found = match lines.next() {
-            Ok(Some(line)) => parse(parser, &line, before.line + 1),
+        let post = match lines.next() {
+            Ok(Some(line)) => parse(parser, &line, before.line + 1).transpose(),
             Ok(None) => break Ok(()),
             Err(error) if is_broken_gzip(&error) => {
                 let found = Err(broken(lines.fragment(), &before, error));
@@ -74,15 +77,21 @@ fn read(mut lines: Lines, parser: &PostParser, chunks: &mpsc::Sender<Chunk>) -> 
                 chunk.push(Item {
                     found,
                     behind: before,
+                    at: None,
                 });
                 break Ok(());
             }
             Err(error) => break Err(error),
         };
-        if !found.as_ref().is_ok_and(Vec::is_empty) {
+        if let Some(post) = post {
+            let at = post
+                .as_ref()
+                .ok()
+                .and_then(|post| post.arrived_at.or_else(|| posted(post)));
             chunk.push(Item {
-                found,
+                found: post.map(Post::into_tweets),
                 behind: lines.place(),
+                at,
             });
         }
         // Nothing that was read waits for what may be long in coming.
@@ -101,13 +110,22 @@ fn read(mut lines: Lines, parser: &PostParser, chunks: &mpsc::Sender<Chunk>) -> 
     end
 }
 
-fn parse(parser: &PostParser, line: &Line<'_>, number: u64) -> Result<Vec<Keyed<Tweet>>, Rejected> {
+fn posted(post: &Post) -> Option<SystemTime> {
+    let time = post.time;
+    let distance = Duration::from_secs(time.unsigned_abs().into());
+    match time {
+        0.. => SystemTime::UNIX_EPOCH.checked_add(distance),
+        _ => SystemTime::UNIX_EPOCH.checked_sub(distance),
+    }
+}
+
+fn parse(parser: &PostParser, line: &Line<'_>, number: u64) -> Result<Option<Post>, Rejected> {
     let parsed = if line.length > MAX_LINE {
         Err(Error::invalid("the line is too long")
             .with("bytes", line.length)
             .with("most", MAX_LINE))
     } else {
-        parser.parse(line.bytes)
+        parser.post(line.bytes)
     };
     parsed.map_err(|error| Rejected {
         raw: Bytes::copy_from_slice(line.bytes),

@@ -443,6 +443,59 @@ async fn a_pipe_is_read_as_it_comes() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_recording_is_played_by_its_own_clock() {
+    let line = |id: i64, arrived: &str| {
+        let arrived = format!(r#"{{"arrived_at":"2026-11-28T{arrived}Z","#);
+        post(id).replacen('{', &arrived, 1) + "\n"
+    };
+    let lines = [
+        line(1, "01:00:00.25"),
+        line(2, "01:00:00.25"),
+        "no post\n".to_owned(),
+        line(3, "01:00:10.25"),
+        // The clock was set back meanwhile.
+        line(4, "00:59:00"),
+        line(5, "02:00:00.25"),
+    ];
+    let file = Posts::new(lines.concat());
+    for (speed, seconds) in [
+        (None, [0.0; 3]),
+        (Some(1.0), [0.0, 10.0, 3600.0]),
+        (Some(20.0), [0.0, 0.5, 180.0]),
+    ] {
+        let config = JsonlConfig {
+            speed,
+            ..JsonlConfig::new(&file.path)
+        };
+        let mut source = JsonlSource::open(config).unwrap();
+        let started = Instant::now();
+        let mut given = Vec::new();
+        source.resume(None).await.unwrap();
+        while let Some(batch) = source.next_batch(100).await.unwrap() {
+            let at = started.elapsed().as_secs_f64();
+            given.extend(batch.tweets.iter().map(|tweet| (tweet.id.0, at)));
+        }
+        let [first, second, third] = seconds;
+        let expected = [(1, first), (2, first), (3, second), (4, second), (5, third)];
+        for ((id, at), (expected_id, due)) in given.iter().zip(expected) {
+            assert!(
+                *id == expected_id && (at - due).abs() < 0.01,
+                "{speed:?}: {given:?}"
+            );
+        }
+        assert_eq!(given.len(), 5);
+    }
+    for speed in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let config = JsonlConfig {
+            speed: Some(speed),
+            ..JsonlConfig::new(&file.path)
+        };
+        let error = JsonlSource::open(config).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misconfigured);
+    }
+}
+
 /// The places of good and bad lines, found the simple way.
 fn expected(content: &[u8]) -> (Vec<i64>, Vec<u64>) {
     let parser = PostParser::default();

@@ -82,6 +82,78 @@ fn the_long_text_goes_before_the_short() {
 }
 
 #[test]
+fn what_only_repeats_another_post_has_the_whole_text_of_that() {
+    for (references, included, kind) in [
+        ("referenced_tweets", "tweets", "retweeted"),
+        ("referenced_posts", "posts", "reposted"),
+    ] {
+        let line = |kind: &str, original: Json| {
+            json!({
+                "data": {
+                    "id": "2", "text": "RT @a: the beg…", "created_at": 7,
+                    references: [{"type": "quoted", "id": "9"}, {"type": kind, "id": "1"}],
+                },
+                "includes": {included: [{"id": "9", "text": "another"}, original], "users": [{"id": "1"}]},
+                "matching_rules": [{"tag": "T"}],
+            })
+        };
+        let text = |line: Json| parse(&line.to_string()).unwrap().remove(0).value.content;
+        let short = json!({"id": "1", "text": "the beginning and the end"});
+        let long = json!({"id": "1", "text": "the beg…", "note_tweet": {"text": "it is long"}});
+        assert_eq!(text(line(kind, short.clone())), "the beginning and the end");
+        assert_eq!(text(line(kind, long)), "it is long");
+        // A reply is a text of its own, and a post that is not there leaves what is left of it.
+        assert_eq!(text(line("replied_to", short)), "RT @a: the beg…");
+        assert_eq!(
+            text(line(kind, json!({"id": "3", "text": "x"}))),
+            "RT @a: the beg…"
+        );
+        assert_eq!(text(line(kind, json!({"id": "1"}))), "RT @a: the beg…");
+    }
+}
+
+#[test]
+fn the_versions_of_a_post_are_told() {
+    for field in ["edit_history_tweet_ids", "edit_history_post_ids"] {
+        let post = json!({"id": "3", "text": "a", "created_at": 7, field: ["1", "x", "3"]});
+        let line = json!({"data": post, "matching_rules": [{"tag": "T"}]}).to_string();
+        let post = PostParser::default()
+            .post(line.as_bytes())
+            .unwrap()
+            .unwrap();
+        assert_eq!(post.versions, [TweetId(1), TweetId(3)]);
+    }
+}
+
+#[test]
+fn a_recorded_message_is_read_as_what_it_was_taken_for() {
+    let arrived = SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(1_652_073_462_123_456);
+    let tweets = [
+        tweet(7, -60, "a\n\"b\" 💙", "A"),
+        tweet(7, -60, "a\n\"b\" 💙", "B"),
+    ];
+    for (raw, kept) in [
+        (
+            &br#"{"data":{"id":7e0}}"#[..],
+            r#""raw":{"data":{"id":7e0}}}"#,
+        ),
+        (b"{\n}", r#""raw":"{\n}"}"#),
+        (b"\xff", "\"raw\":\"\u{fffd}\"}"),
+    ] {
+        let line = recorded(arrived, raw, &tweets);
+        let text = String::from_utf8(line.clone()).unwrap();
+        assert!(text.ends_with(kept) && !text.contains('\n'), "{text}");
+        let post = PostParser::default().post(&line).unwrap().unwrap();
+        assert_eq!(post.arrived_at, Some(arrived));
+        assert_eq!(post.into_tweets(), tweets);
+        // What was no post then is none now.
+        assert!(refusal(recorded(arrived, raw, &[])).contains("neither `data` nor `text`"));
+    }
+    let report = refusal(flat("arrived_at", 7.into()));
+    assert!(report.contains("field arrived_at"), "{report}");
+}
+
+#[test]
 fn the_default_task_is_for_posts_without_one() {
     let parser = PostParser::new(Some("D".into())).unwrap();
     let tasks = |line: Json| -> Vec<String> {

@@ -23,6 +23,10 @@ pub(super) struct Post<'a> {
     pub(super) task: Value<'a>,
     /// The tags of the rules that matched.
     pub(super) tags: Vec<Value<'a>>,
+    /// The ids of all its versions so far.
+    pub(super) versions: Vec<Value<'a>>,
+    /// When a recording took it down.
+    pub(super) arrived_at: Value<'a>,
 }
 
 /// Finds the post in a line.
@@ -40,19 +44,33 @@ pub(super) fn read(line: &str) -> Result<Post<'_>> {
             created_at: message.created_at,
             note_tweet: message.note_tweet,
             note_post: message.note_post,
+            ..Data::default()
         },
     };
+    let repeats = data.repeats();
     Ok(Post {
         id: data.id,
-        // The `text` of a long post is only its beginning.
-        text: match data.note_tweet.or(data.note_post) {
-            Some(Object(note)) if !matches!(note.text, Value::Missing) => note.text,
-            _ => data.text,
-        },
+        text: message
+            .includes
+            .and_then(|Object(includes)| includes.text_of(&repeats?))
+            .unwrap_or_else(|| whole(data.text, data.note_tweet.or(data.note_post))),
         created_at: data.created_at,
         task: message.task,
         tags: tags.filter(|tag| !matches!(tag, Value::Missing)).collect(),
+        versions: data
+            .edit_history_tweet_ids
+            .or(data.edit_history_post_ids)
+            .unwrap_or_default(),
+        arrived_at: message.arrived_at,
     })
+}
+
+/// The `text` of a long post is only its beginning.
+fn whole<'a>(text: Value<'a>, note: Option<Object<Note<'a>>>) -> Value<'a> {
+    match note {
+        Some(Object(note)) if !matches!(note.text, Value::Missing) => note.text,
+        _ => text,
+    }
 }
 
 /// A line: an envelope around `data`, or the fields of a flat post.
@@ -61,7 +79,11 @@ struct Message<'a> {
     #[serde(borrow)]
     data: Option<Object<Data<'a>>>,
     #[serde(borrow)]
+    includes: Option<Object<Includes<'a>>>,
+    #[serde(borrow)]
     matching_rules: Option<Vec<Object<Rule<'a>>>>,
+    #[serde(borrow, default)]
+    arrived_at: Value<'a>,
     #[serde(borrow, default)]
     task: Value<'a>,
     // Not a flattened `Data`, which serde would read into a buffer first.
@@ -77,7 +99,7 @@ struct Message<'a> {
     note_post: Option<Object<Note<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Data<'a> {
     #[serde(borrow, default)]
     id: Value<'a>,
@@ -85,6 +107,76 @@ struct Data<'a> {
     text: Value<'a>,
     #[serde(borrow, default)]
     created_at: Value<'a>,
+    #[serde(borrow)]
+    note_tweet: Option<Object<Note<'a>>>,
+    #[serde(borrow)]
+    note_post: Option<Object<Note<'a>>>,
+    #[serde(borrow)]
+    referenced_tweets: Option<Vec<Object<Reference<'a>>>>,
+    #[serde(borrow)]
+    referenced_posts: Option<Vec<Object<Reference<'a>>>>,
+    #[serde(borrow)]
+    edit_history_tweet_ids: Option<Vec<Value<'a>>>,
+    #[serde(borrow)]
+    edit_history_post_ids: Option<Vec<Value<'a>>>,
+}
+
+impl<'a> Data<'a> {
+    /// The id of the post that this one only repeats.
+    fn repeats(&self) -> Option<Cow<'a, str>> {
+        let references = self
+            .referenced_tweets
+            .as_ref()
+            .or(self.referenced_posts.as_ref())?;
+        references
+            .iter()
+            .find_map(|Object(reference)| match (&reference.kind, &reference.id) {
+                (Value::Text(kind), Value::Text(id))
+                    if matches!(&**kind, "retweeted" | "reposted") =>
+                {
+                    Some(id.clone())
+                }
+                _ => None,
+            })
+    }
+}
+
+/// How a post stands to another.
+#[derive(Deserialize)]
+struct Reference<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Value<'a>,
+    #[serde(borrow, default)]
+    id: Value<'a>,
+}
+
+/// What comes beside the post.
+#[derive(Deserialize)]
+struct Includes<'a> {
+    #[serde(borrow)]
+    tweets: Option<Vec<Object<Included<'a>>>>,
+    #[serde(borrow)]
+    posts: Option<Vec<Object<Included<'a>>>>,
+}
+
+impl<'a> Includes<'a> {
+    /// The whole text of a post.
+    fn text_of(self, id: &str) -> Option<Value<'a>> {
+        let posts = self.tweets.or(self.posts)?.into_iter();
+        let mut posts = posts.map(|Object(post)| post);
+        let is_it = |post: &Included<'_>| matches!(&post.id, Value::Text(text) if text == id);
+        let post = posts.find(is_it)?;
+        let text = whole(post.text, post.note_tweet.or(post.note_post));
+        (!matches!(text, Value::Missing)).then_some(text)
+    }
+}
+
+#[derive(Deserialize)]
+struct Included<'a> {
+    #[serde(borrow, default)]
+    id: Value<'a>,
+    #[serde(borrow, default)]
+    text: Value<'a>,
     #[serde(borrow)]
     note_tweet: Option<Object<Note<'a>>>,
     #[serde(borrow)]
