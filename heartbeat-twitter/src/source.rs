@@ -1,0 +1,166 @@
+//! [`TwitterSource`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use heartbeat_core::{Error, Position, PostParser, Result, Source, SourceBatch};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
+
+use crate::client::Client;
+use crate::config::TwitterConfig;
+use crate::meter::Meter;
+use crate::rules::{self, Change};
+use crate::settings::{Settings, token_of_environment};
+use crate::stream::{Item, Reader, State};
+
+/// So many messages may lie ready. When nobody takes them, X's connection fills up and is lost.
+const READY: usize = 256;
+
+/// The posts that X's filtered stream sends by the app's rules.
+///
+/// It stays connected by itself, and tells in the log when it is not and what may be missing. A post that comes twice, as
+/// after a connection was lost, is given once. It cannot be resumed, and ends when a budget is spent.
+#[derive(Debug)]
+pub struct TwitterSource {
+    config: TwitterConfig,
+    client: Arc<Client>,
+    parser: PostParser,
+    /// None before it is resumed.
+    stream: Option<Running>,
+    /// Received and not yet given.
+    ready: VecDeque<Item>,
+    /// How it ended, once it has.
+    end: Option<Result<()>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    items: mpsc::Receiver<Result<Item>>,
+    /// Ends the connection when this is dropped.
+    _task: AbortOnDropHandle<()>,
+}
+
+impl TwitterSource {
+    /// Looks whether the token is one and the app's rules are those of the config. The stream begins with
+    /// [`resume`](Source::resume).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when a setting cannot work or X does not let the
+    /// app; [`ErrorKind::Unavailable`](heartbeat_core::ErrorKind::Unavailable) while X is away or asked too often.
+    pub async fn open(config: TwitterConfig) -> Result<Self> {
+        let parser = PostParser::new(config.task.clone())?;
+        let settings = Settings::new(&config, token_of_environment())?;
+        Meter::open(&config.budget, Timestamp::now())?;
+        let client = Client::connect(settings).await?;
+        Self::over(client, config, parser).await
+    }
+
+    pub(crate) async fn over(
+        client: Client,
+        config: TwitterConfig,
+        parser: PostParser,
+    ) -> Result<Self> {
+        let found = rules::list(&client).await?;
+        let change = Change::between(&found, &config.wanted_rules());
+        if found.is_empty() {
+            return Err(Error::misconfigured("X has no rules for this app, so there is no stream").hint(
+                "Write them into the config's `[source.rules]`, and let `heartbeat rules set` set them.",
+            ));
+        }
+        if !config.rules.is_empty() && !change.is_empty() {
+            warn!(
+                missing = change.add.len(),
+                more = change.remove.len(),
+                "X's rules are not those of the config: `heartbeat rules set` makes them equal."
+            );
+        }
+        Ok(Self {
+            config,
+            client: Arc::new(client),
+            parser,
+            stream: None,
+            ready: VecDeque::new(),
+            end: None,
+        })
+    }
+
+    fn receive(&mut self, item: Option<Result<Item>>) {
+        match item {
+            Some(Ok(item)) => self.ready.push_back(item),
+            Some(Err(error)) => self.end = Some(Err(error)),
+            None => self.end = self.end.take().or(Some(Ok(()))),
+        }
+    }
+
+    /// The next of what is ready, whole posts.
+    fn batch(&mut self, max: usize) -> SourceBatch {
+        let mut batch = SourceBatch::default();
+        let mut taken = 0;
+        while let Some(item) = self
+            .ready
+            .pop_front_if(|item| taken == 0 || taken + item.size() <= max)
+        {
+            taken += item.size();
+            match item.found {
+                Ok(tweets) => batch.tweets.extend(tweets),
+                Err(rejected) => batch.rejected.push(rejected),
+            }
+            batch.raw.extend(item.raw);
+        }
+        batch
+    }
+}
+
+#[async_trait]
+impl Source for TwitterSource {
+    fn name(&self) -> &str {
+        "twitter"
+    }
+
+    async fn resume(&mut self, _: Option<Position>) -> Result<()> {
+        if self.stream.is_some() {
+            return Ok(());
+        }
+        let (items, received) = mpsc::channel(READY);
+        let reader = Reader {
+            client: self.client.clone(),
+            parser: self.parser.clone(),
+            meter: Meter::open(&self.config.budget, Timestamp::now())?,
+            backfill_minutes: self.config.backfill_minutes,
+            keep_raw: self.config.keep_raw,
+            items,
+            state: State::default(),
+        };
+        self.stream = Some(Running {
+            items: received,
+            _task: AbortOnDropHandle::new(tokio::spawn(reader.run())),
+        });
+        Ok(())
+    }
+
+    async fn next_batch(&mut self, max: usize) -> Result<Option<SourceBatch>> {
+        while self.ready.is_empty() {
+            if let Some(end) = &self.end {
+                return end.clone().map(|()| None);
+            }
+            let Some(stream) = &mut self.stream else {
+                return Err(Error::internal("a source is read before it is resumed")
+                    .with("source", self.name()));
+            };
+            let item = stream.items.recv().await;
+            self.receive(item);
+        }
+        // Whatever else is there by now.
+        while self.ready.len() < max
+            && let Some(stream) = &mut self.stream
+            && let Ok(item) = stream.items.try_recv()
+        {
+            self.receive(Some(item));
+        }
+        Ok(Some(self.batch(max)))
+    }
+}
