@@ -1,13 +1,10 @@
 //! [`TwitterSource`].
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use heartbeat_core::{Error, Position, PostParser, Result, Source, SourceBatch};
+use heartbeat_core::{Error, Inbox, Position, PostParser, Result, Source, SourceBatch};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::client::Client;
@@ -15,7 +12,7 @@ use crate::config::TwitterConfig;
 use crate::meter::Meter;
 use crate::rules::{self, Change};
 use crate::settings::{Settings, token_of_environment};
-use crate::stream::{Item, Reader, State};
+use crate::stream::{Reader, State};
 
 /// So many messages may lie ready. When nobody takes them, X's connection fills up and is lost.
 const READY: usize = 256;
@@ -30,18 +27,7 @@ pub struct TwitterSource {
     client: Arc<Client>,
     parser: PostParser,
     /// None before it is resumed.
-    stream: Option<Running>,
-    /// Received and not yet given.
-    ready: VecDeque<Item>,
-    /// How it ended, once it has.
-    end: Option<Result<()>>,
-}
-
-#[derive(Debug)]
-struct Running {
-    items: mpsc::Receiver<Result<Item>>,
-    /// Ends the connection when this is dropped.
-    _task: AbortOnDropHandle<()>,
+    inbox: Option<Inbox>,
 }
 
 impl TwitterSource {
@@ -82,36 +68,8 @@ impl TwitterSource {
             config,
             client: Arc::new(client),
             parser,
-            stream: None,
-            ready: VecDeque::new(),
-            end: None,
+            inbox: None,
         })
-    }
-
-    fn receive(&mut self, item: Option<Result<Item>>) {
-        match item {
-            Some(Ok(item)) => self.ready.push_back(item),
-            Some(Err(error)) => self.end = Some(Err(error)),
-            None => self.end = self.end.take().or(Some(Ok(()))),
-        }
-    }
-
-    /// The next of what is ready, whole posts.
-    fn batch(&mut self, max: usize) -> SourceBatch {
-        let mut batch = SourceBatch::default();
-        let mut taken = 0;
-        while let Some(item) = self
-            .ready
-            .pop_front_if(|item| taken == 0 || taken + item.size() <= max)
-        {
-            taken += item.size();
-            match item.found {
-                Ok(tweets) => batch.tweets.extend(tweets),
-                Err(rejected) => batch.rejected.push(rejected),
-            }
-            batch.raw.extend(item.raw);
-        }
-        batch
     }
 }
 
@@ -122,45 +80,30 @@ impl Source for TwitterSource {
     }
 
     async fn resume(&mut self, _: Option<Position>) -> Result<()> {
-        if self.stream.is_some() {
+        if self.inbox.is_some() {
             return Ok(());
         }
-        let (items, received) = mpsc::channel(READY);
-        let reader = Reader {
-            client: self.client.clone(),
-            parser: self.parser.clone(),
-            meter: Meter::open(&self.config.budget, Timestamp::now())?,
-            backfill_minutes: self.config.backfill_minutes,
-            keep_raw: self.config.keep_raw,
-            items,
-            state: State::default(),
-        };
-        self.stream = Some(Running {
-            items: received,
-            _task: AbortOnDropHandle::new(tokio::spawn(reader.run())),
-        });
+        let meter = Meter::open(&self.config.budget, Timestamp::now())?;
+        self.inbox = Some(Inbox::start(READY, |messages| {
+            let reader = Reader {
+                client: self.client.clone(),
+                parser: self.parser.clone(),
+                meter,
+                backfill_minutes: self.config.backfill_minutes,
+                keep_raw: self.config.keep_raw,
+                messages,
+                state: State::default(),
+            };
+            reader.run()
+        }));
         Ok(())
     }
 
     async fn next_batch(&mut self, max: usize) -> Result<Option<SourceBatch>> {
-        while self.ready.is_empty() {
-            if let Some(end) = &self.end {
-                return end.clone().map(|()| None);
-            }
-            let Some(stream) = &mut self.stream else {
-                return Err(Error::internal("a source is read before it is resumed")
-                    .with("source", self.name()));
-            };
-            let item = stream.items.recv().await;
-            self.receive(item);
+        match &mut self.inbox {
+            Some(inbox) => inbox.next_batch(max).await,
+            None => Err(Error::internal("a source is read before it is resumed")
+                .with("source", self.name())),
         }
-        // Whatever else is there by now.
-        while self.ready.len() < max
-            && let Some(stream) = &mut self.stream
-            && let Ok(item) = stream.items.try_recv()
-        {
-            self.receive(Some(item));
-        }
-        Ok(Some(self.batch(max)))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use heartbeat_core::{Error, Keyed, MAX_LINE, PostParser, Raw, Rejected, Result, Tweet, TweetId};
+use heartbeat_core::{Error, MAX_LINE, PostParser, Raw, Received, Rejected, Result, TweetId};
 use jiff::Timestamp;
 use metrics::{Counter, counter};
 use tokio::sync::mpsc;
@@ -28,21 +28,6 @@ const HELD: Duration = Duration::from_secs(15 * 60);
 /// As much of a line that is too long is kept.
 const LONGEST_FRAGMENT: usize = 4096;
 
-/// What a message came to.
-#[derive(Debug)]
-pub(crate) struct Item {
-    pub(crate) found: Result<Vec<Keyed<Tweet>>, Rejected>,
-    /// The message, when it is to be kept.
-    pub(crate) raw: Option<Raw>,
-}
-
-impl Item {
-    /// What it counts for in a batch.
-    pub(crate) fn size(&self) -> usize {
-        self.found.as_ref().map_or(1, Vec::len)
-    }
-}
-
 /// Reads the stream for as long as there is a budget and somebody who takes the posts.
 pub(crate) struct Reader {
     pub(crate) client: Arc<Client>,
@@ -50,7 +35,7 @@ pub(crate) struct Reader {
     pub(crate) meter: Meter,
     pub(crate) backfill_minutes: u8,
     pub(crate) keep_raw: bool,
-    pub(crate) items: mpsc::Sender<Result<Item>>,
+    pub(crate) messages: mpsc::Sender<Result<Received>>,
     pub(crate) state: State,
 }
 
@@ -113,7 +98,7 @@ impl Reader {
         let end = self.read().await;
         if let Err(error) = self.meter.close().and(end) {
             // Without a receiver nobody misses it.
-            let _ = self.items.send(Err(error)).await;
+            let _ = self.messages.send(Err(error)).await;
         }
     }
 
@@ -215,7 +200,7 @@ impl Reader {
         let why = loop {
             let chunk = tokio::select! {
                 chunk = timeout(SILENCE, stream.next()) => chunk,
-                () = self.items.closed() => return Ok(End::Unwanted),
+                () = self.messages.closed() => return Ok(End::Unwanted),
             };
             let chunk = match chunk {
                 Ok(Ok(Some(chunk))) => chunk,
@@ -320,7 +305,12 @@ impl Reader {
             bytes: line,
             tweets: found.as_ref().map_or(0, Vec::len),
         });
-        if self.items.send(Ok(Item { found, raw })).await.is_err() {
+        let received = Received {
+            found,
+            position: None,
+            raw,
+        };
+        if self.messages.send(Ok(received)).await.is_err() {
             return Ok(Some(End::Unwanted));
         }
         Ok(self.spent())

@@ -1,5 +1,7 @@
 //! The contract of where posts come from.
 
+mod inbox;
+
 use std::fmt;
 use std::time::SystemTime;
 
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::record::{Keyed, Tweet};
+
+pub use inbox::{Inbox, Received};
 
 /// Where posts come from.
 #[cfg_attr(feature = "mocks", mockall::automock)]
