@@ -147,15 +147,7 @@ impl RuleAdmin {
     /// As of [`RuleAdmin::list`]; and [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when a rule is none:
     /// then nothing is changed.
     pub async fn apply(&self, change: &Change) -> Result<()> {
-        check(&change.add)?;
-        let wrong = self.test(&change.add).await?;
-        if let Some(Verdict {
-            rule,
-            problem: Some(problem),
-        }) = wrong.into_iter().find(|it| it.problem.is_some())
-        {
-            return Err(none(&rule, problem));
-        }
+        self.check(change).await?;
         let is_full = change.kept + change.add.len() + change.remove.len() > MOST;
         let in_the_way =
             |old: &Rule| is_full || change.add.iter().any(|new| new.value == old.value);
@@ -164,6 +156,22 @@ impl RuleAdmin {
         self.remove(&first).await?;
         self.add(&change.add).await?;
         self.remove(&last).await
+    }
+
+    /// Whether X would do what a change says.
+    ///
+    /// # Errors
+    /// As of [`RuleAdmin::apply`].
+    pub async fn check(&self, change: &Change) -> Result<()> {
+        check(&change.add)?;
+        let verdicts = self.test(&change.add).await?;
+        match verdicts
+            .into_iter()
+            .find_map(|it| Some((it.rule, it.problem?)))
+        {
+            Some((rule, problem)) => Err(none(&rule, problem)),
+            None => Ok(()),
+        }
     }
 
     async fn add(&self, rules: &[Rule]) -> Result<()> {

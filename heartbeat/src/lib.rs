@@ -22,6 +22,9 @@ pub use heartbeat_sqlite as sqlite;
 #[cfg(feature = "torch")]
 #[doc(no_inline)]
 pub use heartbeat_torch as torch;
+#[cfg(feature = "twitter")]
+#[doc(no_inline)]
+pub use heartbeat_twitter as twitter;
 #[cfg(feature = "vader")]
 #[doc(no_inline)]
 pub use heartbeat_vader as vader;

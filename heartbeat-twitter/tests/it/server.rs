@@ -269,7 +269,7 @@ async fn change(
             }));
         } else {
             let mut rule = rule.clone();
-            rule["id"] = format!("9{}", rules.len()).into();
+            rule["id"] = format!("{}-{}", seen.changes.len(), rules.len()).into();
             rules.push(rule.clone());
             created.push(rule);
         }

@@ -51,8 +51,7 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Source")]
 pub(crate) struct SourceArgs {
-    /// Where posts come from: `fake`, `jsonl:FILE`, `jsonl:-` for the standard input [default: fake]
-    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_SOURCE")]
+    #[arg(long, value_name = "ADDRESS", env = "HEARTBEAT_SOURCE", help = SOURCES)]
     source: Option<String>,
     /// The subject of posts that do not name theirs
     #[arg(long, env = "HEARTBEAT_TASK")]
@@ -66,7 +65,15 @@ pub(crate) struct SourceArgs {
     /// Fake posts: how many a second; 0 is as many as there can be [default: 5]
     #[arg(long, value_name = "PER_SECOND")]
     rate: Option<f64>,
+    /// Recorded posts: how many times as fast as they came in; 1 is as they did [default: as fast as can be]
+    #[arg(long, value_name = "TIMES")]
+    speed: Option<f64>,
 }
+
+#[cfg(feature = "twitter")]
+const SOURCES: &str = "Where posts come from: `fake`, `jsonl:FILE`, `jsonl:-` for the standard input, `twitter` [default: fake]";
+#[cfg(not(feature = "twitter"))]
+const SOURCES: &str = "Where posts come from: `fake`, `jsonl:FILE`, `jsonl:-` for the standard input; a build with the feature `twitter` has `twitter` too [default: fake]";
 
 impl SourceArgs {
     /// Lays the flags over the config.
@@ -90,6 +97,15 @@ impl SourceArgs {
                         .with("source", other)
                         .hint("Leave them out, or choose `--source fake`."),
                 );
+            }
+            _ => {}
+        }
+        match &mut source {
+            SourceConfig::Jsonl(jsonl) => jsonl.speed = self.speed.or(jsonl.speed),
+            other if self.speed.is_some() => {
+                return Err(Error::misconfigured("--speed is for recorded posts")
+                    .with("source", other)
+                    .hint("Leave it out, or choose `--source jsonl:FILE`."));
             }
             _ => {}
         }

@@ -17,8 +17,11 @@ mod lines;
 mod log;
 mod mood;
 mod out;
+mod record;
 #[cfg(feature = "torch")]
 mod roberta;
+#[cfg(feature = "twitter")]
+mod rules;
 mod run;
 mod score;
 mod signals;
@@ -77,6 +80,9 @@ enum Command {
     Eval(eval::EvalArgs),
     Dump(dump::DumpArgs),
     DeadLetters(dead_letters::DeadLettersArgs),
+    Record(record::RecordArgs),
+    #[cfg(feature = "twitter")]
+    Rules(rules::RulesCommand),
     #[cfg(feature = "kafka")]
     Topics(topics::TopicsArgs),
     #[cfg(feature = "influx")]
@@ -90,9 +96,11 @@ impl Command {
     /// what they have done, the others give an answer.
     fn usual_level(&self) -> LevelFilter {
         match self {
-            Self::Run(_) | Self::Ingest(_) | Self::Analyze(_) | Self::Transfer(_) => {
-                LevelFilter::INFO
-            }
+            Self::Run(_)
+            | Self::Ingest(_)
+            | Self::Analyze(_)
+            | Self::Transfer(_)
+            | Self::Record(_) => LevelFilter::INFO,
             _ => LevelFilter::WARN,
         }
     }
@@ -108,6 +116,9 @@ impl Command {
             Self::Eval(args) => eval::run(&args, context).await,
             Self::Dump(args) => dump::run(&args, context).await,
             Self::DeadLetters(args) => dead_letters::run(&args, context).await,
+            Self::Record(args) => record::run(&args, context).await,
+            #[cfg(feature = "twitter")]
+            Self::Rules(args) => rules::run(&args, context).await,
             #[cfg(feature = "kafka")]
             Self::Topics(args) => topics::run(&args, context).await,
             #[cfg(feature = "influx")]

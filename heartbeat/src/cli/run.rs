@@ -24,6 +24,7 @@ use crate::cli::work::{self, Work};
 Examples:
   heartbeat run                                          fake posts into heartbeat.db
   heartbeat run --source jsonl:tweets.jsonl.gz --task RU-UKR --until-idle
+  heartbeat run --source jsonl:last-night.jsonl.gz --speed 60
   heartbeat run --source fake --seed 7 --count 500 --rate 0 --until-idle --json
   tail -F posts.jsonl | heartbeat run --source jsonl:- --store sqlite:moods.db
 
@@ -57,7 +58,10 @@ pub(crate) async fn run(args: &RunArgs, context: &Context) -> Result<ExitCode> {
     ingest.from_start = args.from_start;
 
     let stop = stop_token()?;
-    let (source, file) = work::open_source(config.source()?).await?;
+    let source = work::open_source(config.source()?, &config.stages, &stop);
+    let Some((source, file)) = source.await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let bus = work::open_bus(config.bus()?, &config.stages, &stop);
     let Some(bus) = bus.await? else {
         return Ok(ExitCode::SUCCESS);

@@ -121,7 +121,10 @@ pub(crate) async fn ingest(args: &IngestArgs, context: &Context) -> Result<ExitC
     let Some(bus) = bus.await? else {
         return Ok(ExitCode::SUCCESS);
     };
-    let (source, file) = work::open_source(config.source()?).await?;
+    let source = work::open_source(config.source()?, &config.stages, &stop);
+    let Some((source, file)) = source.await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
     let mut flow = Flow::new(bus, stop);
     flow.ingest(source, options);
     let work = Work {

@@ -87,16 +87,25 @@ async fn wait_for<T, F: Future<Output = Result<T>>>(
     }
 }
 
-/// Opens the source, and gives what shows how far it is when that can be told.
+/// A source, and what shows how far it is when that can be told.
+pub(crate) type Opened = (Box<dyn Source>, Option<JsonlProgress>);
+
+/// As [`open_bus`], for the source.
 pub(crate) async fn open_source(
     config: SourceConfig,
-) -> Result<(Box<dyn Source>, Option<JsonlProgress>)> {
+    stages: &StagesConfig,
+    stop: &CancellationToken,
+) -> Result<Option<Opened>> {
     match config {
         SourceConfig::Jsonl(config) => {
             let source = JsonlSource::open(config)?;
             let progress = source.progress();
-            Ok((Box::new(source), Some(progress)))
+            Ok(Some((Box::new(source), Some(progress))))
         }
-        config => Ok((backend::open_source(config).await?, None)),
+        config => {
+            let open = || backend::open_source(config.clone());
+            let source = wait_for("open the source", stages, stop, open).await?;
+            Ok(source.map(|source| (source, None)))
+        }
     }
 }

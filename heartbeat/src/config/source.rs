@@ -4,6 +4,8 @@ use std::fmt;
 
 use heartbeat_core::{JsonlConfig, Result};
 use heartbeat_mock::FakeConfig;
+#[cfg(feature = "twitter")]
+use heartbeat_twitter::TwitterConfig;
 
 use crate::config::address::{self, Choice};
 use crate::config::file::Fields;
@@ -16,6 +18,9 @@ pub enum SourceConfig {
     Fake(FakeConfig),
     /// `jsonl:PATH`: recorded posts, one a line; `jsonl` or `jsonl:-`: those on the standard input.
     Jsonl(JsonlConfig),
+    /// `twitter`: the filtered stream of X.
+    #[cfg(feature = "twitter")]
+    Twitter(Box<TwitterConfig>),
 }
 
 impl SourceConfig {
@@ -24,19 +29,40 @@ impl SourceConfig {
         match self {
             Self::Fake(config) => config.tasks = vec![task.to_owned()],
             Self::Jsonl(config) => config.task = Some(task.to_owned()),
+            #[cfg(feature = "twitter")]
+            Self::Twitter(config) => config.task = Some(task.to_owned()),
+        }
+    }
+
+    /// Makes the source keep its messages as they come, for a recording; `false` when this kind has none.
+    pub fn keep_raw(&mut self) -> bool {
+        match self {
+            #[cfg(feature = "twitter")]
+            Self::Twitter(config) => {
+                config.keep_raw = true;
+                true
+            }
+            Self::Fake(_) | Self::Jsonl(_) => false,
         }
     }
 }
 
 impl Choice for SourceConfig {
     const TABLE: &'static str = "source";
-    const KINDS: &'static [&'static str] = &["fake", "jsonl"];
-    const FEATURES: &'static [(&'static str, &'static str)] = &[];
+    const KINDS: &'static [&'static str] = &[
+        "fake",
+        "jsonl",
+        #[cfg(feature = "twitter")]
+        "twitter",
+    ];
+    const FEATURES: &'static [(&'static str, &'static str)] = &[("twitter", "twitter")];
 
     fn with_fields(kind: &str, fields: Fields<'_>) -> Result<Self> {
         match kind {
             "fake" => fields.read().map(Self::Fake),
             "jsonl" => fields.or("path", "-").read().map(Self::Jsonl),
+            #[cfg(feature = "twitter")]
+            "twitter" => fields.read().map(Self::Twitter),
             _ => Err(fields.unknown_kind::<Self>(kind)),
         }
     }
@@ -45,6 +71,8 @@ impl Choice for SourceConfig {
         match self {
             Self::Fake(_) => "fake",
             Self::Jsonl(_) => "jsonl",
+            #[cfg(feature = "twitter")]
+            Self::Twitter(_) => "twitter",
         }
     }
 
@@ -52,6 +80,8 @@ impl Choice for SourceConfig {
         match self {
             Self::Fake(_) => None,
             Self::Jsonl(config) => Some(config.path.display().to_string()),
+            #[cfg(feature = "twitter")]
+            Self::Twitter(_) => None,
         }
     }
 
@@ -62,6 +92,8 @@ impl Choice for SourceConfig {
                 config.path = place.into();
                 true
             }
+            #[cfg(feature = "twitter")]
+            Self::Twitter(_) => false,
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) fn command(dir: &Path, args: &[&str]) -> Command {
 }
 
 /// Runs the program in `dir` with `input` piped in.
+#[allow(dead_code, reason = "not every test has an input")]
 pub(crate) fn heartbeat(dir: &Path, args: &[&str], input: &[u8]) -> Ran {
     let mut child = spawned(command(dir, args).stdin(Stdio::piped()));
     let mut stdin = child.stdin.take().expect("a piped input");
