@@ -9,7 +9,7 @@ use crate::{
 /// Measure speed: all benches, or one
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
-    /// A bench target: `codec`, `bus`, `stages`, `vader` (which compares with Python's package), `inference`
+    /// A bench target: `codec`, `bus`, `stages`, `posts` (which compares reading posts with serde_json and Python), `vader` (which compares with Python's package), `inference`
     /// (which compares RoBERTa with other engines), `kafka` (which compares with librdkafka and Python), `influx` (which compares with
     /// the client that it is built on, Python and curl) or `pipeline` (a million tweets through the program)
     name: Option<String>,

@@ -7,6 +7,7 @@ mod build;
 mod cache;
 mod check;
 mod fixtures;
+mod fuzz;
 mod ground_truth;
 mod libtorch;
 mod python;
@@ -31,6 +32,7 @@ enum Command {
     Test(test::Test),
     Check(check::Check),
     Bench(bench::Bench),
+    Fuzz(fuzz::Fuzz),
     /// Build the program as it is shipped, with every backend, and print where it is
     Build,
     /// Fetch a LibTorch for CPUs (Linux on x86-64; 530 MB) and print where it is
@@ -72,6 +74,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(test) => test.run(),
         Command::Check(check) => check.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Fuzz(fuzz) => fuzz.run(),
         Command::Build => build::run().map(drop),
         Command::Libtorch => {
             let dir = libtorch::set_up(&Cache::open()?)?;

@@ -32,6 +32,13 @@ pub(crate) const MACHETE: Tool = Tool {
     plain: false,
 };
 
+/// Runs libFuzzer.
+pub(crate) const FUZZ: Tool = Tool {
+    name: "cargo-fuzz",
+    version: "0.13.2",
+    plain: false,
+};
+
 /// Keeps what was compiled, for every checkout. On this machine: what other machines share is left out.
 pub(crate) const SCCACHE: Tool = Tool {
     name: "sccache",
