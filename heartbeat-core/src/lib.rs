@@ -36,7 +36,7 @@ pub use preprocess::preprocess;
 pub use record::{Keyed, Record, Sentiment, Tweet, TweetId};
 pub use retry::Retry;
 pub use schema::Schema;
-pub use source::{Inbox, Position, Raw, Received, Rejected, Source, SourceBatch};
+pub use source::{Inbox, Position, Raw, Received, Rejected, Seen, Source, SourceBatch};
 pub use stage::{
     Counters, Idle, InFlight, Stage, StageOptions, Summary, Topics, analyze, ingest, transfer,
 };

@@ -24,21 +24,25 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// How long to wait after a failure.
-    pub(crate) fn wait(&mut self, cause: &Cause) -> Duration {
+    /// How long to wait after a failure; `None` when no waiting helps.
+    pub(crate) fn wait(&mut self, cause: &Cause) -> Option<Duration> {
         match cause {
-            Cause::Network => {
-                self.network += 1;
-                (NETWORK_STEP * self.network.min(1000)).min(NETWORK_LONGEST)
-            }
-            Cause::Http => doubled(HTTP_FIRST, &mut self.http, HTTP_LONGEST),
-            Cause::Limited { reset } => {
-                let wait = doubled(LIMITED_FIRST, &mut self.limited, LIMITED_LONGEST);
-                wait.max(reset.unwrap_or_default())
-            }
-            Cause::TooManyConnections => doubled(LIMITED_FIRST, &mut self.limited, LIMITED_LONGEST),
-            Cause::Final => Duration::MAX,
+            Cause::Network => Some(self.network()),
+            Cause::Http => Some(doubled(HTTP_FIRST, &mut self.http, HTTP_LONGEST)),
+            Cause::Limited { reset } => Some(self.limited().max(reset.unwrap_or_default())),
+            Cause::TooManyConnections => Some(self.limited()),
+            Cause::Final => None,
         }
+    }
+
+    /// How long to wait after one of the network.
+    pub(crate) fn network(&mut self) -> Duration {
+        self.network += 1;
+        (NETWORK_STEP * self.network.min(1000)).min(NETWORK_LONGEST)
+    }
+
+    fn limited(&mut self) -> Duration {
+        doubled(LIMITED_FIRST, &mut self.limited, LIMITED_LONGEST)
     }
 }
 
@@ -55,7 +59,7 @@ mod tests {
     fn waits(cause: &Cause, count: usize) -> Vec<f64> {
         let mut backoff = Backoff::default();
         (0..count)
-            .map(|_| backoff.wait(cause).as_secs_f64())
+            .filter_map(|_| Some(backoff.wait(cause)?.as_secs_f64()))
             .collect()
     }
 
@@ -75,6 +79,7 @@ mod tests {
         assert_eq!(waits(&Cause::Limited { reset: None }, 6), limited);
         assert_eq!(waits(&Cause::TooManyConnections, 6), limited);
         assert_eq!(waits(&Cause::Http, 100)[99], 320.0);
+        assert!(waits(&Cause::Final, 1).is_empty());
     }
 
     #[test]

@@ -9,10 +9,11 @@ use tracing::warn;
 
 use crate::client::Client;
 use crate::config::TwitterConfig;
+use crate::intake::Intake;
 use crate::meter::Meter;
 use crate::rules::{self, Change};
 use crate::settings::{Settings, token_of_environment};
-use crate::stream::{Reader, State};
+use crate::stream::Reader;
 
 /// So many messages may lie ready. When nobody takes them, X's connection fills up and is lost.
 const READY: usize = 256;
@@ -84,17 +85,10 @@ impl Source for TwitterSource {
             return Ok(());
         }
         let meter = Meter::open(&self.config.budget, Timestamp::now())?;
+        let intake = Intake::new(self.parser.clone(), meter, self.config.keep_raw);
+        let (client, minutes) = (self.client.clone(), self.config.backfill_minutes);
         self.inbox = Some(Inbox::start(READY, |messages| {
-            let reader = Reader {
-                client: self.client.clone(),
-                parser: self.parser.clone(),
-                meter,
-                backfill_minutes: self.config.backfill_minutes,
-                keep_raw: self.config.keep_raw,
-                messages,
-                state: State::default(),
-            };
-            reader.run()
+            Reader::new(client, intake, minutes, messages).run()
         }));
         Ok(())
     }

@@ -204,6 +204,12 @@ async fn what_x_says_on_the_stream_ends_the_connection() {
     assert_eq!(read(&double).await, [1, 2, 3]);
     assert_eq!(double.seen().ended, 1);
     assert_waits(&double, &[0.0, 0.0, 0.0]);
+
+    // Without anything else it is no stream.
+    let only = || Answer::Stream(vec![send(format!("{disconnect}\r\n")), wait(1000.0)]);
+    let double = Double::new([only(), only(), Answer::Stream(vec![posts([1])]), only()]);
+    assert_eq!(read(&double).await, [1]);
+    assert_waits(&double, &[0.25, 0.5, 0.0, 0.25]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The contract of where posts come from.
 
 mod inbox;
+mod seen;
 
 use std::fmt;
 use std::time::SystemTime;
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::record::{Keyed, Tweet};
 
 pub use inbox::{Inbox, Received};
+pub use seen::Seen;
 
 /// Where posts come from.
 #[cfg_attr(feature = "mocks", mockall::automock)]

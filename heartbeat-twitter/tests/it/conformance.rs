@@ -8,7 +8,7 @@ use heartbeat_twitter::TwitterSource;
 use crate::X;
 use crate::server::{Answer, Step, post_of, posts, send, wait};
 
-/// Breaks off, says other things, sends some again, and ends when 30 posts are paid for.
+/// Breaks off, says other things, sends some again, and ends when 33 messages are paid for.
 struct Harness;
 
 #[async_trait]
@@ -29,7 +29,7 @@ impl SourceHarness for Harness {
         ])
         .await;
         let mut config = x.config();
-        config.budget.day = Some(30);
+        config.budget.day = Some(33);
         let source = TwitterSource::open(config).await.unwrap();
         // As long as the test runs.
         std::mem::forget(x);

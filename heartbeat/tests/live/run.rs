@@ -9,7 +9,7 @@ fn posts_go_all_the_way_until_the_budget_is_spent() {
         Answer::Stream(vec![posts(1..=30), send("<html>\r\n"), Step::Break]),
         Answer::Gzip(vec![posts(25..=60), wait(1000.0)]),
     ]);
-    world.configure("[source.budget]\nday = 50\n");
+    world.configure("[source.budget]\nday = 51\n");
     let ran = world.run(&["run", "--until-idle"]);
     assert!(
         ran.err.contains("95 % of the posts of the day are spent"),
@@ -23,7 +23,10 @@ fn posts_go_all_the_way_until_the_budget_is_spent() {
     let dump = world.run(&["dump", "--json"]).good();
     assert_eq!(dump.lines().count(), 50);
     let letters = world.run(&["dead-letters", "list"]).good();
-    assert!(letters.contains("line 31") && letters.contains("not JSON"), "{letters}");
+    assert!(
+        letters.contains("line 31") && letters.contains("not JSON"),
+        "{letters}"
+    );
 
     // Nothing is asked of X until tomorrow.
     let again = world.run(&["run", "--until-idle", "--json"]).good();

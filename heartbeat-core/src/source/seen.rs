@@ -2,25 +2,27 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use heartbeat_core::TweetId;
+use crate::record::TweetId;
 
 /// More than X sends again: five minutes at 250 posts a second.
 const CAPACITY: usize = 100_000;
 
-/// The ids of the last posts.
+/// The ids of the last 100,000 posts of a stream that may send some again.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub struct Seen {
     ids: HashSet<TweetId>,
     order: VecDeque<TweetId>,
 }
 
 impl Seen {
-    pub(crate) fn contains(&self, id: TweetId) -> bool {
+    /// Whether a post is one of them.
+    #[must_use]
+    pub fn contains(&self, id: TweetId) -> bool {
         self.ids.contains(&id)
     }
 
     /// Notes a post; `false` when it has come before.
-    pub(crate) fn insert(&mut self, id: TweetId) -> bool {
+    pub fn insert(&mut self, id: TweetId) -> bool {
         if !self.ids.insert(id) {
             return false;
         }
