@@ -1,0 +1,341 @@
+//! Stays connected to the stream.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use bytes::Bytes;
+use heartbeat_core::{Keyed, Raw, Received, Rejected, Result, Tweet, TweetId};
+use jiff::Timestamp;
+use metrics::{Counter, counter};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+use crate::connection::{Connection, Lost};
+use crate::dial::Dial;
+use crate::error::Failure;
+use crate::filter::{Found, MessageKind, PostFilter, id_of_bad};
+use crate::place::Place;
+use crate::seen::Seen;
+use crate::settings::{Host, Settings};
+
+/// The first wait after a failure; each further one is twice as long.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// The longest one. Up to as much again is added by chance, so that clients of a server that was away do not all come at once.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The posts of all of Bluesky are never further apart, in microseconds: where they are, some are missing.
+const GAP: i64 = 60_000_000;
+
+/// As much of a message that is no post is kept.
+const LONGEST_FRAGMENT: usize = 4096;
+
+/// Reads the stream for as long as somebody takes the posts.
+pub(crate) struct Reader {
+    settings: Arc<Settings>,
+    filter: Arc<PostFilter>,
+    dial: Arc<dyn Dial>,
+    messages: mpsc::Sender<Result<Received>>,
+    place: Place,
+    seen: Seen,
+    /// Which host is asked: an index.
+    host: usize,
+    backoff: ExponentialBackoff,
+    /// How many hosts in a row have said that they never give a stream.
+    refusals: usize,
+    /// When the last message came.
+    alive: Option<SystemTime>,
+    counters: Counters,
+}
+
+struct Counters {
+    posts: Counter,
+    unwanted: Counter,
+    updates: Counter,
+    deletes: Counter,
+    others: Counter,
+    duplicates: Counter,
+    connections: Counter,
+}
+
+impl Counters {
+    fn new() -> Self {
+        Self {
+            posts: counter!("heartbeat_bluesky_posts_total"),
+            unwanted: counter!("heartbeat_bluesky_unwanted_total"),
+            updates: counter!("heartbeat_bluesky_updates_total"),
+            deletes: counter!("heartbeat_bluesky_deletes_total"),
+            others: counter!("heartbeat_bluesky_other_messages_total"),
+            duplicates: counter!("heartbeat_bluesky_duplicates_total"),
+            connections: counter!("heartbeat_bluesky_connections_total"),
+        }
+    }
+}
+
+/// Why a connection is no longer read.
+enum End {
+    /// It was lost. Perhaps it gave something new before.
+    Lost { gave: bool, lost: Lost },
+    /// Or could not be had.
+    Failed(Failure),
+    /// The time to end has come, or nobody takes the posts any more.
+    Done,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        filter: Arc<PostFilter>,
+        dial: Arc<dyn Dial>,
+        place: Place,
+        messages: mpsc::Sender<Result<Received>>,
+    ) -> Self {
+        // The same host goes on exactly where it was.
+        let is_same = |host: &Host| Some(host.name.as_str()) == place.host();
+        Self {
+            host: settings.hosts.iter().position(is_same).unwrap_or(0),
+            seen: place.recent().collect(),
+            settings,
+            filter,
+            dial,
+            messages,
+            place,
+            backoff: backoff(),
+            refusals: 0,
+            alive: None,
+            counters: Counters::new(),
+        }
+    }
+
+    /// Ends at the time to end, when a person must do something, or when nobody listens.
+    pub(crate) async fn run(mut self) {
+        if let Err(error) = self.read().await {
+            // Without a receiver nobody misses it.
+            let _ = self.messages.send(Err(error)).await;
+        }
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        let settings = self.settings.clone();
+        loop {
+            // There is at least one, and the index is one of them.
+            let Some(host) = settings.hosts.get(self.host) else {
+                return Ok(());
+            };
+            let wait = match self.follow(host).await {
+                End::Done => return Ok(()),
+                End::Lost { gave: true, lost } => {
+                    warn!(
+                        host = host.name,
+                        why = lost.why,
+                        "The stream was lost; connects again."
+                    );
+                    self.backoff = backoff();
+                    if !lost.is_fault {
+                        continue;
+                    }
+                    Duration::ZERO
+                }
+                End::Lost { gave: false, lost } => {
+                    let wait = self.wait();
+                    warn!(
+                        host = host.name,
+                        why = lost.why,
+                        wait_ms = millis(wait),
+                        "The stream ended before it gave anything; tries again."
+                    );
+                    wait
+                }
+                End::Failed(failure) => self.failed(failure)?,
+            };
+            self.host = (self.host + 1) % settings.hosts.len();
+            sleep(wait).await;
+        }
+    }
+
+    /// How long to wait after a connection could not be had.
+    fn failed(&mut self, failure: Failure) -> Result<Duration> {
+        let hosts = self.settings.hosts.len();
+        self.refusals = if failure.is_final {
+            self.refusals + 1
+        } else {
+            0
+        };
+        if self.refusals >= hosts {
+            return Err(failure.error);
+        }
+        let mut wait = self.wait();
+        if hosts == 1 {
+            // Others did not ask for it.
+            wait = wait.max(failure.error.wait_before_retry().unwrap_or_default());
+        }
+        warn!(
+            error = failure.error.report(),
+            wait_ms = millis(wait),
+            "There is no stream; tries again."
+        );
+        Ok(wait)
+    }
+
+    fn wait(&mut self) -> Duration {
+        self.backoff.next().unwrap_or(LONGEST)
+    }
+
+    /// Connects to a host and reads the connection to its end.
+    async fn follow(&mut self, host: &Host) -> End {
+        let cursor = self.place.cursor_at(&host.name);
+        let mut connection = match Connection::open(&*self.dial, host, cursor).await {
+            Ok(connection) => connection,
+            Err(failure) => return End::Failed(failure),
+        };
+        self.counters.connections.increment(1);
+        self.refusals = 0;
+        self.tell(host);
+        let mut first = true;
+        let mut gave = false;
+        loop {
+            let message = match connection.next().await {
+                Ok(message) => message,
+                Err(lost) => return End::Lost { gave, lost },
+            };
+            self.alive = Some(SystemTime::now());
+            let found = self.filter.read(&message);
+            if let Ok(Found {
+                time_us: Some(time),
+                ..
+            }) = found
+            {
+                if self.settings.until.is_some_and(|until| time >= until) {
+                    info!(host = host.name, "The time to end has come.");
+                    return End::Done;
+                }
+                if std::mem::take(&mut first) {
+                    tell_of_gap(host, cursor, time);
+                }
+                // Not what a server sends again: it would be asked for it for ever.
+                gave = gave || cursor.is_none_or(|cursor| time > cursor);
+                self.place.pass(&host.name, time);
+            }
+            if !self.take(message, found).await {
+                return End::Done;
+            }
+        }
+    }
+
+    fn tell(&self, host: &Host) {
+        match self.alive {
+            Some(alive) => info!(
+                host = host.name,
+                from = shown(alive),
+                to = shown(SystemTime::now()),
+                "Connected again; what was posted between comes now."
+            ),
+            None => info!(host = host.name, "Connected to the stream."),
+        }
+    }
+
+    /// Takes a message. Gives whether somebody wants more of them.
+    async fn take(&mut self, message: Bytes, found: Result<Found>) -> bool {
+        let counters = &self.counters;
+        let since = self.settings.since;
+        let (id, found) = match found {
+            Ok(Found { time_us, kind }) => match kind {
+                MessageKind::Post(tweets) => {
+                    let Some(id) = tweets.first().map(|tweet| tweet.id) else {
+                        return true;
+                    };
+                    // A rewind may go back behind the beginning.
+                    if time_us < since {
+                        counters.unwanted.increment(1);
+                        return true;
+                    }
+                    (id, Ok(tweets))
+                }
+                kind => {
+                    match kind {
+                        MessageKind::Unwanted => counters.unwanted.increment(1),
+                        MessageKind::Update => counters.updates.increment(1),
+                        MessageKind::Delete => counters.deletes.increment(1),
+                        _ => counters.others.increment(1),
+                    }
+                    return true;
+                }
+            },
+            Err(error) => (id_of_bad(&message), Err(error)),
+        };
+        if !self.seen.insert(id) {
+            counters.duplicates.increment(1);
+            return true;
+        }
+        if found.is_ok() {
+            counters.posts.increment(1);
+        }
+        self.give(id, message, found).await
+    }
+
+    async fn give(
+        &mut self,
+        id: TweetId,
+        message: Bytes,
+        found: Result<Vec<Keyed<Tweet>>>,
+    ) -> bool {
+        self.place.give(id);
+        let found = found.map_err(|error| {
+            debug!(error = error.report(), "A message is no post.");
+            Rejected {
+                // A copy, so that no long message stays for its beginning.
+                raw: Bytes::copy_from_slice(&message[..message.len().min(LONGEST_FRAGMENT)]),
+                line: self.place.given(),
+                error,
+            }
+        });
+        let raw = self.settings.keep_raw.then(|| Raw {
+            arrived: SystemTime::now(),
+            tweets: found.as_ref().map_or(0, Vec::len),
+            bytes: message,
+        });
+        let received = Received {
+            found,
+            position: self.place.to_position(),
+            raw,
+        };
+        self.messages.send(Ok(received)).await.is_ok()
+    }
+}
+
+/// Jetstream begins later, and does not say so, where it no longer has what was asked for.
+fn tell_of_gap(host: &Host, cursor: Option<i64>, first: i64) {
+    if let Some(cursor) = cursor
+        && first.saturating_sub(cursor) > GAP
+    {
+        warn!(
+            host = host.name,
+            from = moment(cursor),
+            to = moment(first),
+            "Jetstream has not all that was asked for: posts between may be missing."
+        );
+    }
+}
+
+fn backoff() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST)
+        .with_max_delay(LONGEST)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+fn moment(time_us: i64) -> String {
+    Timestamp::from_microsecond(time_us).map_or_else(|_| "?".to_owned(), |time| format!("{time:.3}"))
+}
+
+fn shown(time: SystemTime) -> String {
+    Timestamp::try_from(time).map_or_else(|_| "?".to_owned(), |time| format!("{time:.3}"))
+}
+
+fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,253 @@
+//! A server that does what Jetstream does, and what a script wants.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use heartbeat_bluesky::BlueskyConfig;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+
+/// When the posts begin, in microseconds.
+pub(crate) const START: i64 = 1_725_911_162_000_000;
+
+/// When there is nothing more to read.
+pub(crate) const END: i64 = START + 1_000_000_000_000;
+
+/// What one connection gets.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Stream(Vec<Step>),
+    /// No stream, but a status, and how many seconds to wait.
+    Refusal(u16, Option<u64>),
+    /// Nothing at all.
+    Silence,
+}
+
+/// What happens on a stream. Behind the last one it breaks.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// Bytes as they are.
+    Send(Vec<u8>),
+    /// So many messages of the log, from the cursor that was asked for.
+    Log(usize),
+    /// Only answers pings.
+    Wait(Duration),
+    /// Not even that.
+    Sleep(Duration),
+    /// It ends in good order.
+    Close,
+}
+
+pub(crate) fn wait(seconds: f64) -> Step {
+    Step::Wait(Duration::from_secs_f64(seconds))
+}
+
+pub(crate) fn sleeps(seconds: f64) -> Step {
+    Step::Sleep(Duration::from_secs_f64(seconds))
+}
+
+pub(crate) fn send(text: &str) -> Step {
+    Step::Send(frame(text))
+}
+
+/// The `n`th posts, each a second after the other.
+pub(crate) fn posts(numbers: impl IntoIterator<Item = i64>) -> Step {
+    let frames = numbers.into_iter().map(|n| frame(&post(n, time(n))));
+    Step::Send(frames.collect::<Vec<_>>().concat())
+}
+
+pub(crate) fn time(n: i64) -> i64 {
+    START + n * 1_000_000
+}
+
+pub(crate) fn post(n: i64, time_us: i64) -> String {
+    post_of(n, time_us, &format!("ukraine {n}"))
+}
+
+pub(crate) fn post_of(n: i64, time_us: i64, text: &str) -> String {
+    let record = json!({"$type": "app.bsky.feed.post", "text": text, "langs": ["en"], "createdAt": "2024-09-09T19:46:02Z"});
+    let commit = json!({
+        "rev": "3l3", "operation": "create", "collection": "app.bsky.feed.post", "rkey": format!("3l{n}"),
+        "cid": "bafy", "record": record,
+    });
+    json!({"did": "did:plc:a", "time_us": time_us, "kind": "commit", "commit": commit}).to_string()
+}
+
+/// A message as a server frames it.
+pub(crate) fn frame(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match text.len() {
+        short @ 0..126 => frame.push(short as u8),
+        long @ 126..0x1_0000 => {
+            frame.push(126);
+            frame.extend((long as u16).to_be_bytes());
+        }
+        long => {
+            frame.push(127);
+            frame.extend((long as u64).to_be_bytes());
+        }
+    }
+    frame.extend(text.as_bytes());
+    frame
+}
+
+/// A connection that was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) at: Instant,
+    /// Which host was asked, from 0.
+    pub(crate) host: usize,
+    pub(crate) query: String,
+}
+
+impl Asked {
+    pub(crate) fn cursor(&self) -> Option<i64> {
+        let pairs = url::form_urlencoded::parse(self.query.as_bytes());
+        let mut cursors = pairs.filter(|(name, _)| name == "cursor");
+        cursors.next().map(|(_, cursor)| cursor.parse().unwrap())
+    }
+}
+
+/// What the server has seen and will do.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    answers: VecDeque<Answer>,
+    pub(crate) connections: Vec<Asked>,
+}
+
+/// Messages that each host has, by its own clock.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// When, and what; `TIME` in it stands for that.
+    pub(crate) messages: Vec<(i64, String)>,
+    /// How far each host's clock is ahead, in microseconds.
+    pub(crate) ahead: Vec<i64>,
+}
+
+/// Some hosts.
+#[derive(Debug, Clone)]
+pub(crate) struct Double {
+    seen: Arc<Mutex<Seen>>,
+    log: Arc<Log>,
+}
+
+impl Double {
+    /// Answers one connection after the other, whichever host is asked. When there are no answers left, the time has come to end.
+    pub(crate) fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::with_log(Log::default(), answers)
+    }
+
+    pub(crate) fn with_log(log: Log, answers: impl IntoIterator<Item = Answer>) -> Self {
+        let seen = Seen {
+            answers: answers.into_iter().collect(),
+            ..Seen::default()
+        };
+        Self {
+            seen: Arc::new(Mutex::new(seen)),
+            log: Arc::new(log),
+        }
+    }
+
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+
+    /// Speaks with one client.
+    pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, host: usize, mut pipe: S) {
+        let rest = Answer::Stream(vec![
+            Step::Log(usize::MAX),
+            send(&json!({"kind": "account", "time_us": END}).to_string()),
+            wait(1000.0),
+        ]);
+        let answer = self.seen().answers.pop_front().unwrap_or(rest);
+        let asked = |query: &str| {
+            let query = query.to_owned();
+            let at = Instant::now();
+            self.seen().connections.push(Asked { at, host, query });
+        };
+        let steps = match answer {
+            Answer::Silence => {
+                asked("");
+                sleep(Duration::from_secs(1000)).await;
+                return;
+            }
+            Answer::Refusal(status, wait) => {
+                asked("");
+                let wait = wait.map_or_else(String::new, |wait| format!("retry-after: {wait}\r\n"));
+                let answer = format!("HTTP/1.1 {status} No\r\n{wait}content-length: 0\r\n\r\n");
+                pipe.write_all(answer.as_bytes()).await.unwrap();
+                // Whatever was asked.
+                let mut buffer = [0; 4096];
+                let _ = tokio::io::AsyncReadExt::read(&mut pipe, &mut buffer).await;
+                return;
+            }
+            Answer::Stream(steps) => steps,
+        };
+        let callback = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+            assert_eq!(request.uri().path(), "/subscribe");
+            asked(request.uri().query().unwrap_or_default());
+            Ok(response)
+        };
+        let Ok(socket) = accept_hdr_async(pipe, callback).await else {
+            return;
+        };
+        let cursor = self.seen().connections.last().and_then(Asked::cursor);
+        self.play(socket, steps, host, cursor).await;
+    }
+
+    async fn play<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        mut socket: WebSocketStream<S>,
+        steps: Vec<Step>,
+        host: usize,
+        cursor: Option<i64>,
+    ) {
+        for step in steps {
+            let bytes = match step {
+                Step::Send(bytes) => bytes,
+                Step::Log(most) => self.log_of(host, cursor, most),
+                Step::Wait(time) => {
+                    let answers = async { while let Some(Ok(_)) = socket.next().await {} };
+                    let _ = timeout(time, answers).await;
+                    continue;
+                }
+                Step::Sleep(time) => {
+                    sleep(time).await;
+                    continue;
+                }
+                Step::Close => {
+                    let _ = socket.close(None).await;
+                    continue;
+                }
+            };
+            if socket.get_mut().write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+        let _ = socket.get_mut().flush().await;
+        let _ = socket.get_mut().shutdown().await;
+    }
+
+    fn log_of(&self, host: usize, cursor: Option<i64>, most: usize) -> Vec<u8> {
+        let ahead = self.log.ahead.get(host).copied().unwrap_or_default();
+        let messages = self.log.messages.iter();
+        let messages = messages.map(|(time, message)| (time + ahead, message));
+        let later = messages.filter(|(time, _)| cursor.is_none_or(|cursor| *time >= cursor));
+        let frames = later
+            .take(most)
+            .map(|(time, message)| frame(&message.replace("TIME", &time.to_string())));
+        frames.collect::<Vec<_>>().concat()
+    }
+}
+
+/// A config whose hosts are so named, with words that the posts have.
+pub(crate) fn config(hosts: &[String]) -> BlueskyConfig {
+    let text =
+        format!("hosts = {hosts:?}\nuntil_us = {END}\n[words]\nT = ['ukraine']\nA = ['both']");
+    toml::from_str(&text).unwrap()
+}
