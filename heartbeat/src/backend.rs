@@ -14,6 +14,10 @@ pub async fn open_source(config: SourceConfig) -> Result<Box<dyn Source>> {
     Ok(match config {
         SourceConfig::Fake(config) => Box::new(heartbeat_mock::FakeSource::new(config)?),
         SourceConfig::Jsonl(config) => Box::new(heartbeat_core::JsonlSource::open(config)?),
+        #[cfg(feature = "bluesky")]
+        SourceConfig::Bluesky(config) => {
+            Box::new(heartbeat_bluesky::BlueskySource::open(&config).await?)
+        }
         #[cfg(feature = "twitter")]
         SourceConfig::Twitter(config) => {
             Box::new(heartbeat_twitter::TwitterSource::open(*config).await?)

@@ -7,6 +7,9 @@ pub mod config;
 
 pub use heartbeat_core::*;
 
+#[cfg(feature = "bluesky")]
+#[doc(no_inline)]
+pub use heartbeat_bluesky as bluesky;
 #[cfg(feature = "influx")]
 #[doc(no_inline)]
 pub use heartbeat_influx as influx;

@@ -14,7 +14,7 @@ pub(crate) fn run() -> Result<PathBuf> {
     tell_and_run(
         libtorch::cargo()?
             .args(["build", "--release", "--package", "heartbeat", "--locked"])
-            .args(["--features", "kafka,torch"]),
+            .args(["--features", "bluesky,influx,kafka,torch,twitter"]),
     )?;
     let program = target_directory()?.join("release/heartbeat");
     let size = fs::metadata(&program)

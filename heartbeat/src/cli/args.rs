@@ -56,6 +56,10 @@ pub(crate) struct SourceArgs {
     /// The subject of posts that do not name theirs
     #[arg(long, env = "HEARTBEAT_TASK")]
     task: Option<String>,
+    /// Bluesky: the words of the subject that `--task` names, such as `cat,cats,kitten*`
+    #[cfg(feature = "bluesky")]
+    #[arg(long, value_name = "WORDS", value_delimiter = ',', requires = "task")]
+    words: Vec<String>,
     /// Fake posts: decides all of them; the same seed, the same posts [default: another each time]
     #[arg(long, env = "HEARTBEAT_SEED")]
     seed: Option<u64>,
@@ -70,21 +74,42 @@ pub(crate) struct SourceArgs {
     speed: Option<f64>,
 }
 
-#[cfg(feature = "twitter")]
-const SOURCES: &str = "Where posts come from: `fake`, `jsonl:FILE`, `jsonl:-` for the standard input, `twitter` [default: fake]";
-#[cfg(not(feature = "twitter"))]
-const SOURCES: &str = "Where posts come from: `fake`, `jsonl:FILE`, `jsonl:-` for the standard input; a build with the feature `twitter` has `twitter` too [default: fake]";
+#[cfg(all(feature = "bluesky", feature = "twitter"))]
+const SOURCES: &str = "Where posts come from: `fake`, `jsonl:FILE`, `jsonl:-` for the standard input, `bluesky`, `twitter` [default: fake]";
+#[cfg(not(all(feature = "bluesky", feature = "twitter")))]
+const SOURCES: &str = "Where posts come from: `fake`, `jsonl:FILE`, `jsonl:-` for the standard input; builds with the features `bluesky` and `twitter` have these too [default: fake]";
 
 impl SourceArgs {
+    fn set_task(&self, source: &mut SourceConfig) -> Result<()> {
+        #[cfg(feature = "bluesky")]
+        if !self.words.is_empty() {
+            let (SourceConfig::Bluesky(bluesky), Some(task)) = (&mut *source, &self.task) else {
+                return Err(Error::misconfigured("--words is for posts of Bluesky")
+                    .with("source", source)
+                    .hint("Leave it out, or choose `--source bluesky`."));
+            };
+            bluesky.words = [(task.clone(), self.words.clone())].into();
+            return Ok(());
+        }
+        match &self.task {
+            Some(task) if !source.set_task(task) => Err(Error::misconfigured(
+                "posts of Bluesky have the subject whose words they have",
+            )
+            .with("task", task)
+            .hint(
+                "Name its words by `--words`, or write them into the config's `[source.words]`.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Lays the flags over the config.
     pub(crate) fn apply(&self, config: &mut Config) -> Result<()> {
         if let Some(address) = &self.source {
             config.set_source(address)?;
         }
         let mut source = config.source()?;
-        if let Some(task) = &self.task {
-            source.set_task(task);
-        }
+        self.set_task(&mut source)?;
         match &mut source {
             SourceConfig::Fake(fake) => {
                 fake.seed = self.seed.or(fake.seed);

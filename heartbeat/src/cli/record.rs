@@ -75,7 +75,7 @@ pub(crate) async fn run(args: &RecordArgs, context: &Context) -> Result<ExitCode
     if !source.keep_raw() {
         return Err(Error::misconfigured("only a live source can be recorded")
             .with("source", source)
-            .hint("Choose `--source twitter`."));
+            .hint("Choose `--source bluesky` or `--source twitter`."));
     }
     let mut recording = Recording::create(&args.file, args.append)?;
 

@@ -24,6 +24,7 @@ use crate::cli::work::{self, Work};
 Examples:
   heartbeat run                                          fake posts into heartbeat.db
   heartbeat run --source jsonl:tweets.jsonl.gz --task RU-UKR --until-idle
+  heartbeat run --source bluesky --task CATS --words 'cat,cats,kitten*'
   heartbeat run --source jsonl:last-night.jsonl.gz --speed 60
   heartbeat run --source fake --seed 7 --count 500 --rate 0 --until-idle --json
   tail -F posts.jsonl | heartbeat run --source jsonl:- --store sqlite:moods.db
