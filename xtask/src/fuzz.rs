@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What is fuzzed, by the names of its binaries in `fuzz`.
-const TARGETS: [&str; 1] = ["post"];
+const TARGETS: [&str; 2] = ["jetstream", "post"];
 
 /// The longest input, in bytes. What is longer only takes longer.
 const LONGEST: u32 = 4096;
@@ -22,7 +22,7 @@ const LONGEST: u32 = 4096;
 /// written to `fuzz/artifacts` and told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Fuzz {
-    /// One of them: `post`
+    /// One of them: `jetstream` or `post`
     target: Option<String>,
     /// How long each takes
     #[arg(long, default_value_t = 60)]
