@@ -75,7 +75,9 @@ impl Failure {
         } else {
             Error::unavailable("Jetstream's server gives no stream now").hint("Wait.")
         };
-        error = error.with("host", &host.name).with("status", status.as_u16());
+        error = error
+            .with("host", &host.name)
+            .with("status", status.as_u16());
         if let Some(body) = answer.body().as_deref().filter(|body| !body.is_empty()) {
             error = error.with("answer", remote::words_of(body));
         }

@@ -276,7 +276,11 @@ mod tests {
         for (did, rkey, id) in [
             ("did:plc:eygmaihciaxprqvxpfvl6flk", "3l3qo2vuowo2b", ID),
             ("did:plc:a", "b", 8_813_019_529_677_599_215),
-            ("did:web:example.org", "3kznmn7xqxl22", 7_830_078_753_280_001_141),
+            (
+                "did:web:example.org",
+                "3kznmn7xqxl22",
+                7_830_078_753_280_001_141,
+            ),
         ] {
             assert_eq!(id_of(did, rkey), TweetId(id), "{did} {rkey}");
         }
@@ -317,21 +321,71 @@ mod tests {
         let filter = filter(&[]);
         for (pointer, values, field) in [
             ("/did", vec![Json::Null, json!(7), json!("")], "did"),
-            ("/time_us", vec![Json::Null, json!("7"), json!(1.5), json!(u64::MAX), json!(i64::MAX), json!(2_147_483_648_000_000_i64)], "time_us"),
+            (
+                "/time_us",
+                vec![
+                    Json::Null,
+                    json!("7"),
+                    json!(1.5),
+                    json!(u64::MAX),
+                    json!(i64::MAX),
+                    json!(2_147_483_648_000_000_i64),
+                ],
+                "time_us",
+            ),
             ("/kind", vec![json!(["commit"])], "kind"),
-            ("/commit", vec![Json::Null, json!("x"), json!([1]), json!(1), json!(-1), json!(0.5), json!(true)], "commit"),
-            ("/commit/operation", vec![Json::Null, json!({"a": 1})], "commit.operation"),
-            ("/commit/collection", vec![Json::Null, json!(true)], "commit.collection"),
-            ("/commit/rkey", vec![Json::Null, json!([]), json!("")], "commit.rkey"),
-            ("/commit/record", vec![Json::Null, json!("x")], "commit.record"),
-            ("/commit/record/text", vec![Json::Null, json!(["kyiv"]), json!(7)], "commit.record.text"),
-            ("/commit/record/langs", vec![json!("x".repeat(100)), json!([1]), json!({})], "commit.record.langs"),
+            (
+                "/commit",
+                vec![
+                    Json::Null,
+                    json!("x"),
+                    json!([1]),
+                    json!(1),
+                    json!(-1),
+                    json!(0.5),
+                    json!(true),
+                ],
+                "commit",
+            ),
+            (
+                "/commit/operation",
+                vec![Json::Null, json!({"a": 1})],
+                "commit.operation",
+            ),
+            (
+                "/commit/collection",
+                vec![Json::Null, json!(true)],
+                "commit.collection",
+            ),
+            (
+                "/commit/rkey",
+                vec![Json::Null, json!([]), json!("")],
+                "commit.rkey",
+            ),
+            (
+                "/commit/record",
+                vec![Json::Null, json!("x")],
+                "commit.record",
+            ),
+            (
+                "/commit/record/text",
+                vec![Json::Null, json!(["kyiv"]), json!(7)],
+                "commit.record.text",
+            ),
+            (
+                "/commit/record/langs",
+                vec![json!("x".repeat(100)), json!([1]), json!({})],
+                "commit.record.langs",
+            ),
         ] {
             for value in values {
                 let error = filter.read(&with(pointer, value.clone())).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Invalid);
                 let text = error.to_string();
-                assert!(text.contains(&format!("(field {field}")) && text.len() < 200, "{value}: {text}");
+                assert!(
+                    text.contains(&format!("(field {field}")) && text.len() < 200,
+                    "{value}: {text}"
+                );
             }
         }
         for (message, says) in [
@@ -341,7 +395,10 @@ mod tests {
             ("null", "null"),
             ("[]", "an array"),
             ("7", "a number"),
-            (r#"{"kind":"commit","kind":"commit"}"#, "not one of Jetstream"),
+            (
+                r#"{"kind":"commit","kind":"commit"}"#,
+                "not one of Jetstream",
+            ),
         ] {
             let error = filter.read(message.as_bytes()).unwrap_err();
             assert!(error.to_string().contains(says), "{message}: {error}");

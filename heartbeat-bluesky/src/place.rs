@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use heartbeat_core::{Error, Position, Result, TweetId};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// How far to go back on another host. Each has its own clock: what one had at the cursor another may have had earlier.
 const REWIND: i64 = 5_000_000;
@@ -16,20 +16,40 @@ const KEPT: i64 = 2 * REWIND;
 const MOST_KEPT: usize = 1000;
 
 /// A place in the stream, in microseconds. As JSON it is the source's [`Position`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Whose clock the cursor is of; none while nothing has come.
     host: Option<String>,
     /// The time of the last message; none at the beginning of a live stream.
     cursor: Option<i64>,
     /// How far another host had come before, while this one has not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     ahead: Option<i64>,
     /// Messages given so far, rejected ones among them.
     given: u64,
-    /// The last ones of them: where the stream was, and their numbers.
-    recent: VecDeque<(i64, TweetId)>,
+    /// The last ones of them.
+    recent: Recent,
+}
+
+/// Where the stream was when something was given, and its number.
+type Given = (i64, TweetId);
+
+/// What was given lately, and the same as JSON: it goes into each position, and most of it is as it was in the last one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Recent {
+    given: VecDeque<Given>,
+    /// `[1725911162329308,7],[1725911162329310,8]`
+    json: String,
+}
+
+/// How a place is stored.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    host: Option<String>,
+    cursor: i64,
+    ahead: Option<i64>,
+    given: u64,
+    recent: Vec<Given>,
 }
 
 impl Place {
@@ -47,19 +67,35 @@ impl Place {
                 .with("position", position)
                 .hint("Go on with the next posts with `--from-start`.")
         };
-        let place: Self =
+        let stored: Stored =
             serde_json::from_str(&position.0).map_err(|error| wrong().caused_by(error))?;
-        match place.cursor {
-            Some(0..) => Ok(place),
-            _ => Err(wrong()),
+        if stored.cursor < 0 {
+            return Err(wrong());
         }
+        let mut recent = Recent::default();
+        for given in stored.recent {
+            recent.push(given);
+        }
+        Ok(Self {
+            host: stored.host,
+            cursor: Some(stored.cursor),
+            ahead: stored.ahead,
+            given: stored.given,
+            recent,
+        })
     }
 
     /// None while nothing tells where it is.
     pub(crate) fn to_position(&self) -> Option<Position> {
-        self.cursor?;
-        // Nothing in it can fail to be written.
-        serde_json::to_string(self).ok().map(Position)
+        let cursor = self.cursor?;
+        // A name can always be written.
+        let host = serde_json::to_string(&self.host).ok()?;
+        let ahead = self.ahead;
+        let ahead = ahead.map_or_else(String::new, |ahead| format!(r#","ahead":{ahead}"#));
+        let (given, recent) = (self.given, &self.recent.json);
+        Some(Position(format!(
+            r#"{{"host":{host},"cursor":{cursor}{ahead},"given":{given},"recent":[{recent}]}}"#
+        )))
     }
 
     pub(crate) fn host(&self) -> Option<&str> {
@@ -72,7 +108,7 @@ impl Place {
 
     /// What has been given lately.
     pub(crate) fn recent(&self) -> impl Iterator<Item = TweetId> {
-        self.recent.iter().map(|(_, id)| *id)
+        self.recent.given.iter().map(|(_, id)| *id)
     }
 
     /// Where to go on at a host: exactly there where it is the same, a little before with another.
@@ -105,13 +141,35 @@ impl Place {
     /// The last message is given.
     pub(crate) fn give(&mut self, id: TweetId) {
         let cursor = self.cursor.unwrap_or_default();
-        self.given += 1;
-        self.recent.push_back((cursor, id));
+        self.given = self.given.saturating_add(1);
+        self.recent.push((cursor, id));
         let oldest = self.front(cursor).saturating_sub(KEPT);
-        while self.recent.len() > MOST_KEPT
-            || self.recent.front().is_some_and(|(time, _)| *time < oldest)
-        {
-            self.recent.pop_front();
+        while self.recent.oldest().is_some_and(|time| time < oldest) {
+            self.recent.pop();
+        }
+    }
+}
+
+impl Recent {
+    fn push(&mut self, given: Given) {
+        if self.given.len() == MOST_KEPT {
+            self.pop();
+        }
+        let lead = if self.json.is_empty() { "" } else { "," };
+        let (time, TweetId(id)) = given;
+        self.json += &format!("{lead}[{time},{id}]");
+        self.given.push_back(given);
+    }
+
+    fn oldest(&self) -> Option<i64> {
+        self.given.front().map(|(time, _)| *time)
+    }
+
+    fn pop(&mut self) {
+        self.given.pop_front();
+        match self.json.find("],") {
+            Some(end) => drop(self.json.drain(..end + 2)),
+            None => self.json.clear(),
         }
     }
 }
@@ -147,7 +205,10 @@ mod tests {
         assert_eq!(at("a", S).cursor_at("b"), Some(0));
 
         let since = Place::start(Some(7 * S));
-        assert_eq!((since.cursor_at("a"), since.cursor_at("b")), (Some(7 * S), Some(7 * S)));
+        assert_eq!(
+            (since.cursor_at("a"), since.cursor_at("b")),
+            (Some(7 * S), Some(7 * S))
+        );
         assert!(since.to_position().is_some());
     }
 

@@ -36,7 +36,9 @@ impl Settings {
             .map(|(index, text)| Host::new(text).map_err(|error| error.with("host", index + 1)))
             .collect::<Result<Vec<_>>>()?;
         if hosts.is_empty() {
-            return Err(Error::misconfigured("there is no server of Jetstream to ask").hint(PUBLIC));
+            return Err(
+                Error::misconfigured("there is no server of Jetstream to ask").hint(PUBLIC),
+            );
         }
         for host in hosts.iter().filter(|host| host.is_open()) {
             warn!(
@@ -49,12 +51,12 @@ impl Settings {
         if let (Some(since), Some(until)) = (since, until)
             && since >= until
         {
-            return Err(
-                Error::misconfigured("`until_us` is not behind `since_us`, so there is nothing to read")
-                    .with("since_us", since)
-                    .with("until_us", until)
-                    .hint("Give a later `until_us`, or leave it out to go on for ever."),
-            );
+            return Err(Error::misconfigured(
+                "`until_us` is not behind `since_us`, so there is nothing to read",
+            )
+            .with("since_us", since)
+            .with("until_us", until)
+            .hint("Give a later `until_us`, or leave it out to go on for ever."));
         }
         Ok(Self {
             hosts,
@@ -178,12 +180,27 @@ mod tests {
         type Wrong = fn(&mut BlueskyConfig);
         let cases: [(Wrong, &str); 10] = [
             (|it| it.hosts.clear(), "no server"),
-            (|it| it.hosts[1] = "a.test".into(), "not an address (host 2)"),
+            (
+                |it| it.hosts[1] = "a.test".into(),
+                "not an address (host 2)",
+            ),
             (|it| it.hosts[0] = "wss://".into(), "not an address"),
-            (|it| it.hosts[0] = "https://a.test".into(), "neither wss nor ws"),
-            (|it| it.hosts[0] = "wss://u:s3cret@a.test".into(), "a password"),
-            (|it| it.hosts[0] = "wss://a.test?t=s3cret".into(), "more than a path"),
-            (|it| it.since_us = Some(1_725_911_162), "since_us 1725911162"),
+            (
+                |it| it.hosts[0] = "https://a.test".into(),
+                "neither wss nor ws",
+            ),
+            (
+                |it| it.hosts[0] = "wss://u:s3cret@a.test".into(),
+                "a password",
+            ),
+            (
+                |it| it.hosts[0] = "wss://a.test?t=s3cret".into(),
+                "more than a path",
+            ),
+            (
+                |it| it.since_us = Some(1_725_911_162),
+                "since_us 1725911162",
+            ),
             (|it| it.until_us = Some(-1), "until_us -1"),
             (|it| it.until_us = Some(i64::MAX), "no time"),
             (

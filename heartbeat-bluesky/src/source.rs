@@ -8,6 +8,7 @@ use heartbeat_core::{Error, Inbox, Position, Result, Source, SourceBatch};
 use crate::config::BlueskyConfig;
 use crate::dial::{Dial, Network};
 use crate::filter::PostFilter;
+use crate::intake::Intake;
 use crate::place::Place;
 use crate::settings::Settings;
 use crate::stream::Reader;
@@ -36,21 +37,18 @@ impl BlueskySource {
     /// certificates.
     pub async fn open(config: &BlueskyConfig) -> Result<Self> {
         let settings = Settings::new(config)?;
+        let filter = PostFilter::new(config)?;
         let dial = Network::open(&settings).await?;
-        Self::over(Arc::new(dial), config, settings)
+        Ok(Self::over(Arc::new(dial), settings, filter))
     }
 
-    pub(crate) fn over(
-        dial: Arc<dyn Dial>,
-        config: &BlueskyConfig,
-        settings: Settings,
-    ) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn over(dial: Arc<dyn Dial>, settings: Settings, filter: PostFilter) -> Self {
+        Self {
             settings: Arc::new(settings),
-            filter: Arc::new(PostFilter::new(config)?),
+            filter: Arc::new(filter),
             dial,
             inbox: None,
-        })
+        }
     }
 }
 
@@ -66,14 +64,9 @@ impl Source for BlueskySource {
             None => Place::start(self.settings.since),
         };
         self.inbox = Some(Inbox::start(READY, |messages| {
-            let reader = Reader::new(
-                self.settings.clone(),
-                self.filter.clone(),
-                self.dial.clone(),
-                place,
-                messages,
-            );
-            reader.run()
+            let (settings, dial) = (self.settings.clone(), self.dial.clone());
+            let intake = Intake::new(settings.clone(), self.filter.clone(), place);
+            Reader::new(settings, dial, intake, messages).run()
         }));
         Ok(())
     }

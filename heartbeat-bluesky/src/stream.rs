@@ -4,20 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use bytes::Bytes;
-use heartbeat_core::{Keyed, Raw, Received, Rejected, Result, Tweet, TweetId};
+use heartbeat_core::{Received, Result};
 use jiff::Timestamp;
 use metrics::{Counter, counter};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::connection::{Connection, Lost};
 use crate::dial::Dial;
 use crate::error::Failure;
-use crate::filter::{Found, MessageKind, PostFilter, id_of_bad};
-use crate::place::Place;
-use crate::seen::Seen;
+use crate::intake::Intake;
 use crate::settings::{Host, Settings};
 
 /// The first wait after a failure; each further one is twice as long.
@@ -29,17 +26,12 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The posts of all of Bluesky are never further apart, in microseconds: where they are, some are missing.
 const GAP: i64 = 60_000_000;
 
-/// As much of a message that is no post is kept.
-const LONGEST_FRAGMENT: usize = 4096;
-
 /// Reads the stream for as long as somebody takes the posts.
 pub(crate) struct Reader {
     settings: Arc<Settings>,
-    filter: Arc<PostFilter>,
     dial: Arc<dyn Dial>,
+    intake: Intake,
     messages: mpsc::Sender<Result<Received>>,
-    place: Place,
-    seen: Seen,
     /// Which host is asked: an index.
     host: usize,
     backoff: ExponentialBackoff,
@@ -47,31 +39,7 @@ pub(crate) struct Reader {
     refusals: usize,
     /// When the last message came.
     alive: Option<SystemTime>,
-    counters: Counters,
-}
-
-struct Counters {
-    posts: Counter,
-    unwanted: Counter,
-    updates: Counter,
-    deletes: Counter,
-    others: Counter,
-    duplicates: Counter,
     connections: Counter,
-}
-
-impl Counters {
-    fn new() -> Self {
-        Self {
-            posts: counter!("heartbeat_bluesky_posts_total"),
-            unwanted: counter!("heartbeat_bluesky_unwanted_total"),
-            updates: counter!("heartbeat_bluesky_updates_total"),
-            deletes: counter!("heartbeat_bluesky_deletes_total"),
-            others: counter!("heartbeat_bluesky_other_messages_total"),
-            duplicates: counter!("heartbeat_bluesky_duplicates_total"),
-            connections: counter!("heartbeat_bluesky_connections_total"),
-        }
-    }
 }
 
 /// Why a connection is no longer read.
@@ -87,25 +55,23 @@ enum End {
 impl Reader {
     pub(crate) fn new(
         settings: Arc<Settings>,
-        filter: Arc<PostFilter>,
         dial: Arc<dyn Dial>,
-        place: Place,
+        intake: Intake,
         messages: mpsc::Sender<Result<Received>>,
     ) -> Self {
         // The same host goes on exactly where it was.
-        let is_same = |host: &Host| Some(host.name.as_str()) == place.host();
+        let last = intake.place().host();
+        let is_last = |host: &Host| Some(host.name.as_str()) == last;
         Self {
-            host: settings.hosts.iter().position(is_same).unwrap_or(0),
-            seen: place.recent().collect(),
+            host: settings.hosts.iter().position(is_last).unwrap_or(0),
             settings,
-            filter,
             dial,
+            intake,
             messages,
-            place,
             backoff: backoff(),
             refusals: 0,
             alive: None,
-            counters: Counters::new(),
+            connections: counter!("heartbeat_bluesky_connections_total"),
         }
     }
 
@@ -185,12 +151,12 @@ impl Reader {
 
     /// Connects to a host and reads the connection to its end.
     async fn follow(&mut self, host: &Host) -> End {
-        let cursor = self.place.cursor_at(&host.name);
+        let cursor = self.intake.place().cursor_at(&host.name);
         let mut connection = match Connection::open(&*self.dial, host, cursor).await {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
-        self.counters.connections.increment(1);
+        self.connections.increment(1);
         self.refusals = 0;
         self.tell(host);
         let mut first = true;
@@ -201,24 +167,21 @@ impl Reader {
                 Err(lost) => return End::Lost { gave, lost },
             };
             self.alive = Some(SystemTime::now());
-            let found = self.filter.read(&message);
-            if let Ok(Found {
-                time_us: Some(time),
-                ..
-            }) = found
-            {
-                if self.settings.until.is_some_and(|until| time >= until) {
-                    info!(host = host.name, "The time to end has come.");
-                    return End::Done;
-                }
+            let taken = self.intake.message(&host.name, message);
+            if let Some(time) = taken.time_us {
                 if std::mem::take(&mut first) {
                     tell_of_gap(host, cursor, time);
                 }
                 // Not what a server sends again: it would be asked for it for ever.
                 gave = gave || cursor.is_none_or(|cursor| time > cursor);
-                self.place.pass(&host.name, time);
             }
-            if !self.take(message, found).await {
+            if taken.is_end {
+                info!(host = host.name, "The time to end has come.");
+                return End::Done;
+            }
+            if let Some(received) = taken.received
+                && self.messages.send(Ok(received)).await.is_err()
+            {
                 return End::Done;
             }
         }
@@ -234,74 +197,6 @@ impl Reader {
             ),
             None => info!(host = host.name, "Connected to the stream."),
         }
-    }
-
-    /// Takes a message. Gives whether somebody wants more of them.
-    async fn take(&mut self, message: Bytes, found: Result<Found>) -> bool {
-        let counters = &self.counters;
-        let since = self.settings.since;
-        let (id, found) = match found {
-            Ok(Found { time_us, kind }) => match kind {
-                MessageKind::Post(tweets) => {
-                    let Some(id) = tweets.first().map(|tweet| tweet.id) else {
-                        return true;
-                    };
-                    // A rewind may go back behind the beginning.
-                    if time_us < since {
-                        counters.unwanted.increment(1);
-                        return true;
-                    }
-                    (id, Ok(tweets))
-                }
-                kind => {
-                    match kind {
-                        MessageKind::Unwanted => counters.unwanted.increment(1),
-                        MessageKind::Update => counters.updates.increment(1),
-                        MessageKind::Delete => counters.deletes.increment(1),
-                        _ => counters.others.increment(1),
-                    }
-                    return true;
-                }
-            },
-            Err(error) => (id_of_bad(&message), Err(error)),
-        };
-        if !self.seen.insert(id) {
-            counters.duplicates.increment(1);
-            return true;
-        }
-        if found.is_ok() {
-            counters.posts.increment(1);
-        }
-        self.give(id, message, found).await
-    }
-
-    async fn give(
-        &mut self,
-        id: TweetId,
-        message: Bytes,
-        found: Result<Vec<Keyed<Tweet>>>,
-    ) -> bool {
-        self.place.give(id);
-        let found = found.map_err(|error| {
-            debug!(error = error.report(), "A message is no post.");
-            Rejected {
-                // A copy, so that no long message stays for its beginning.
-                raw: Bytes::copy_from_slice(&message[..message.len().min(LONGEST_FRAGMENT)]),
-                line: self.place.given(),
-                error,
-            }
-        });
-        let raw = self.settings.keep_raw.then(|| Raw {
-            arrived: SystemTime::now(),
-            tweets: found.as_ref().map_or(0, Vec::len),
-            bytes: message,
-        });
-        let received = Received {
-            found,
-            position: self.place.to_position(),
-            raw,
-        };
-        self.messages.send(Ok(received)).await.is_ok()
     }
 }
 
@@ -329,7 +224,8 @@ fn backoff() -> ExponentialBackoff {
 }
 
 fn moment(time_us: i64) -> String {
-    Timestamp::from_microsecond(time_us).map_or_else(|_| "?".to_owned(), |time| format!("{time:.3}"))
+    Timestamp::from_microsecond(time_us)
+        .map_or_else(|_| "?".to_owned(), |time| format!("{time:.3}"))
 }
 
 fn shown(time: SystemTime) -> String {

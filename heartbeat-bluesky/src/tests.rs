@@ -8,6 +8,7 @@
 mod server;
 
 mod hosts;
+mod log;
 mod once;
 mod tls;
 
@@ -21,6 +22,7 @@ use tokio::io::duplex;
 use self::server::{Answer, Double, Step, config, frame, post, posts, send, sleeps, time, wait};
 use crate::config::BlueskyConfig;
 use crate::dial::{Dial, Pipe};
+use crate::filter::PostFilter;
 use crate::settings::{Host, Settings};
 use crate::source::BlueskySource;
 
@@ -41,6 +43,12 @@ fn hosts(count: usize) -> BlueskyConfig {
     config(&hosts.collect::<Vec<_>>())
 }
 
+fn open(dial: impl Dial + 'static, config: &BlueskyConfig) -> BlueskySource {
+    let settings = Settings::new(config).unwrap();
+    let filter = PostFilter::new(config).unwrap();
+    BlueskySource::over(Arc::new(dial), settings, filter)
+}
+
 /// What a source gave.
 #[derive(Debug, Default)]
 struct Given {
@@ -52,9 +60,7 @@ struct Given {
 impl Given {
     /// Everything until it ends.
     async fn from(double: &Double, config: &BlueskyConfig, position: Option<Position>) -> Self {
-        let dial = Arc::new(double.clone());
-        let settings = Settings::new(config).unwrap();
-        let mut source = BlueskySource::over(dial, config, settings).unwrap();
+        let mut source = open(double.clone(), config);
         source.resume(position).await.unwrap();
         let mut given = Self::default();
         loop {
@@ -93,10 +99,13 @@ fn waits(double: &Double) -> Vec<f64> {
         .collect()
 }
 
-/// Which hosts were asked, and from where on, in seconds of [`time`].
-fn asked(double: &Double) -> Vec<(usize, Option<f64>)> {
+/// Which hosts were asked, and from where on: from the `n`th post.
+fn asked(double: &Double) -> Vec<(usize, Option<i64>)> {
     let seen = double.seen();
-    let second = |cursor: i64| (cursor - time(0)) as f64 / 1e6;
+    let second = |cursor: i64| {
+        assert_eq!(cursor % 1_000_000, 0, "it is not exact");
+        (cursor - time(0)) / 1_000_000
+    };
     let connections = seen.connections.iter();
     connections
         .map(|asked| (asked.host, asked.cursor().map(second)))
@@ -131,7 +140,7 @@ async fn a_stream_that_breaks_is_connected_again_at_once() {
         let double = Double::new([answer(1..=2), answer(3..=4)]);
         assert_eq!(read(&double, 2).await, [1, 2, 3, 4]);
         assert_waits(&double, &[AT_ONCE, AT_ONCE]);
-        assert_eq!(asked(&double), [(0, None), (0, Some(2.0)), (0, Some(4.0))]);
+        assert_eq!(asked(&double), [(0, None), (0, Some(2)), (0, Some(4))]);
     }
 }
 
@@ -155,8 +164,7 @@ async fn a_stream_without_a_sign_of_life_is_given_up_after_30_seconds() {
 async fn time_in_which_nobody_takes_posts_is_no_silence() {
     let double = Double::new([Answer::Stream(vec![posts(1..=1000), wait(10_000.0)])]);
     let config = hosts(1);
-    let settings = Settings::new(&config).unwrap();
-    let mut source = BlueskySource::over(Arc::new(double.clone()), &config, settings).unwrap();
+    let mut source = open(double.clone(), &config);
     source.resume(None).await.unwrap();
     let mut count = 0;
     while count < 1000 {

@@ -86,14 +86,6 @@ pub(crate) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The string, where it is one.
-    pub(crate) fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
     /// The string that it must be.
     pub(crate) fn into_text(self, field: &'static str) -> Result<Cow<'a, str>> {
         match self {

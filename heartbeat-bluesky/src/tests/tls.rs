@@ -9,10 +9,10 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
+use super::open;
 use super::server::{Answer, Double, config, posts};
 use crate::dial::{Dial, Network};
 use crate::settings::Settings;
-use crate::source::BlueskySource;
 
 /// A server of two connections, its port and its certificate.
 async fn server(double: Double) -> (u16, CertificateDer<'static>) {
@@ -44,11 +44,10 @@ async fn posts_come_over_tls_from_a_server_that_is_trusted() {
     let (port, certificate) = server(double).await;
     let mut roots = RootCertStore::empty();
     roots.add(certificate).unwrap();
-    let dial = Arc::new(Network::trusting(roots).unwrap());
+    let dial = Network::trusting(roots).unwrap();
     let mut config = config(&[format!("wss://localhost:{port}")]);
     config.until_us = Some(super::time(3));
-    let settings = Settings::new(&config).unwrap();
-    let mut source = BlueskySource::over(dial, &config, settings).unwrap();
+    let mut source = open(dial, &config);
     source.resume(None).await.unwrap();
     let mut count = 0;
     while let Some(batch) = source.next_batch(10).await.unwrap() {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use heartbeat_bluesky::BlueskyConfig;
 use serde_json::json;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// When the posts begin, in microseconds.
 pub(crate) const START: i64 = 1_725_911_162_000_000;
@@ -165,38 +166,36 @@ impl Double {
             wait(1000.0),
         ]);
         let answer = self.seen().answers.pop_front().unwrap_or(rest);
-        let asked = |query: &str| {
-            let query = query.to_owned();
-            let at = Instant::now();
-            self.seen().connections.push(Asked { at, host, query });
+        let head = head_of(&mut pipe).await;
+        let query = head.split([' ', '?']).nth(2).unwrap_or_default();
+        assert!(head.starts_with("GET /subscribe?"), "{head}");
+        let asked = Asked {
+            at: Instant::now(),
+            host,
+            query: query.to_owned(),
         };
+        let cursor = asked.cursor();
+        self.seen().connections.push(asked);
         let steps = match answer {
-            Answer::Silence => {
-                asked("");
-                sleep(Duration::from_secs(1000)).await;
-                return;
-            }
+            Answer::Silence => return sleep(Duration::from_secs(1000)).await,
             Answer::Refusal(status, wait) => {
-                asked("");
                 let wait = wait.map_or_else(String::new, |wait| format!("retry-after: {wait}\r\n"));
                 let answer = format!("HTTP/1.1 {status} No\r\n{wait}content-length: 0\r\n\r\n");
-                pipe.write_all(answer.as_bytes()).await.unwrap();
-                // Whatever was asked.
-                let mut buffer = [0; 4096];
-                let _ = tokio::io::AsyncReadExt::read(&mut pipe, &mut buffer).await;
-                return;
+                return pipe.write_all(answer.as_bytes()).await.unwrap();
             }
             Answer::Stream(steps) => steps,
         };
-        let callback = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
-            assert_eq!(request.uri().path(), "/subscribe");
-            asked(request.uri().query().unwrap_or_default());
-            Ok(response)
-        };
-        let Ok(socket) = accept_hdr_async(pipe, callback).await else {
-            return;
-        };
-        let cursor = self.seen().connections.last().and_then(Asked::cursor);
+        let key = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("sec-websocket-key")
+                .then_some(value)
+        });
+        let accept = derive_accept_key(key.unwrap().as_bytes());
+        let answer = format!(
+            "HTTP/1.1 101 Yes\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\r\n"
+        );
+        pipe.write_all(answer.as_bytes()).await.unwrap();
+        let socket = WebSocketStream::from_raw_socket(pipe, Role::Server, None).await;
         self.play(socket, steps, host, cursor).await;
     }
 
@@ -243,6 +242,15 @@ impl Double {
             .map(|(time, message)| frame(&message.replace("TIME", &time.to_string())));
         frames.collect::<Vec<_>>().concat()
     }
+}
+
+/// A request, up to its empty line.
+async fn head_of(pipe: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(pipe.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
 }
 
 /// A config whose hosts are so named, with words that the posts have.
