@@ -15,6 +15,7 @@ use heartbeat::mock::{MemoryBus, MemoryStore};
 use heartbeat::twitter::{Change, RuleAdmin, TwitterConfig, TwitterSource};
 use heartbeat::vader::VaderAnalyzer;
 use heartbeat::{Bucket, Idle, Query, Stage, StageOptions, Store, analyze, ingest, transfer};
+use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -57,26 +58,24 @@ async fn mood(config: TwitterConfig) -> heartbeat::Result<Vec<Bucket>> {
         options.wait = Duration::from_millis(100);
         options
     };
-    let (ingested, analyzed) = (
-        tokio_util::sync::CancellationToken::new(),
-        tokio_util::sync::CancellationToken::new(),
-    );
+    // Each stage ends when the one before has ended and all of it is done.
+    let (ingested, analyzed) = (CancellationToken::new(), CancellationToken::new());
+    let reading = options(Stage::Ingest);
     let mut analysis = options(Stage::Analyze);
     analysis.idle = Idle::WhenDrained(ingested.clone());
     let mut storing = options(Stage::Transfer);
     storing.idle = Idle::WhenDrained(analyzed.clone());
-    let reading = options(Stage::Ingest);
     let read = async {
         let read = ingest(&mut source, &bus, &reading).await;
         ingested.cancel();
         read
     };
-    let scored = async {
+    let score = async {
         let scored = analyze(&bus, Arc::new(VaderAnalyzer::new()), &analysis).await;
         analyzed.cancel();
         scored
     };
-    tokio::try_join!(read, scored, transfer(&bus, store.clone(), &storing))?;
+    tokio::try_join!(read, score, transfer(&bus, store.clone(), &storing))?;
     store
         .summarize(&Query::default(), Duration::from_secs(60))
         .await
