@@ -45,6 +45,9 @@ struct Notice {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
     use super::*;
 
     #[test]
@@ -78,5 +81,21 @@ mod tests {
         };
         assert!(problem.is_too_many_connections());
         assert_eq!(problem.to_string(), "ConnectionException: at the limit");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken_for_something(line in any::<Vec<u8>>()) {
+            let _ = Message::read(&PostParser::default(), &line);
+        }
+
+        #[test]
+        fn a_line_that_is_changed_anywhere_is_taken_for_something(at in any::<Index>(), with in any::<Vec<u8>>()) {
+            let mut line = br#"{"data":{"id":"1","text":"a","created_at":7},"errors":[{"title":"t"}],"matching_rules":[{"tag":"T"}]}"#.to_vec();
+            let at = at.index(line.len());
+            let end = line.len().min(at + with.len());
+            line.splice(at..end, with);
+            let _ = Message::read(&PostParser::default(), &line);
+        }
     }
 }
