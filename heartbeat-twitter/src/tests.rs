@@ -122,6 +122,15 @@ async fn a_stream_without_a_sign_of_life_is_given_up_after_a_little_more_than_20
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_is_slow_is_alive() {
+    let bytes = post(1).into_bytes();
+    let slow = bytes.iter().flat_map(|byte| [send([*byte]), wait(20.0)]);
+    let double = Double::new([Answer::Stream(slow.collect())]);
+    assert_eq!(read(&double).await, [1]);
+    assert_waits(&double, &[20.0 * bytes.len() as f64]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_of_x_are_waited_for_from_5_seconds_to_320() {
     let failures = [500, 502, 503, 504, 408, 503, 503, 503].map(|status| refusal(status, "<html>"));
     let answers = failures
