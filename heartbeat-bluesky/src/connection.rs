@@ -133,20 +133,18 @@ impl Connection {
                     Some(Ok(_)) => dead = Instant::now() + SILENCE,
                     Some(Err(error)) => return Err(error.into()),
                 },
-                () = sleep_until(self.next_ping.min(dead)) => {
-                    let now = Instant::now();
-                    self.next_ping = now + PING;
+                () = sleep_until(dead) => return Err(silent()),
+                () = sleep_until(self.next_ping) => {
+                    self.next_ping = Instant::now() + PING;
                     let ping = self.socket.send(Message::Ping(Bytes::new()));
                     // A pipe that takes nothing more is dead too.
-                    match timeout_at(dead, ping).await {
-                        Ok(sent) => sent?,
-                        Err(_) => {
-                            let seconds = SILENCE.as_secs();
-                            return Err(Lost::fault(format!("it was silent for {seconds} seconds")));
-                        }
-                    }
+                    timeout_at(dead, ping).await.map_err(|_| silent())??;
                 }
             }
         }
     }
+}
+
+fn silent() -> Lost {
+    Lost::fault(format!("it was silent for {} seconds", SILENCE.as_secs()))
 }

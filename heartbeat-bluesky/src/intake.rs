@@ -8,7 +8,8 @@ use heartbeat_core::{Keyed, Raw, Received, Rejected, Result, Seen, Tweet, TweetI
 use metrics::{Counter, counter};
 use tracing::debug;
 
-use crate::filter::{Found, MessageKind, PostFilter, id_of_bad};
+use crate::filter::{Found, MessageKind, PostFilter};
+use crate::id::id_of_bad;
 use crate::place::Place;
 use crate::settings::Settings;
 

@@ -8,6 +8,7 @@ mod connection;
 mod dial;
 mod error;
 mod filter;
+mod id;
 mod intake;
 mod place;
 mod settings;

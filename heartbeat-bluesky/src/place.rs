@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use heartbeat_core::{Error, Position, Result, TweetId};
+use heartbeat_core::{Error, Position, Result, TweetId, remote};
 use serde::Deserialize;
 
 /// How far to go back on another host. Each has its own clock: what one had at the cursor another may have had earlier.
@@ -62,16 +62,12 @@ impl Place {
     }
 
     pub(crate) fn from_position(position: &Position) -> Result<Self> {
-        let wrong = || {
+        let stored: Stored = serde_json::from_str(&position.0).map_err(|error| {
             Error::misconfigured("the stored position is none of Bluesky's stream")
-                .with("position", position)
-                .hint("Go on with the next posts with `--from-start`.")
-        };
-        let stored: Stored =
-            serde_json::from_str(&position.0).map_err(|error| wrong().caused_by(error))?;
-        if stored.cursor < 0 {
-            return Err(wrong());
-        }
+                .with("position", remote::words(&position.0))
+                .caused_by(error)
+                .hint("Begin anew with `--from-start`; posts since the last run are not read then, unless `since_us` tells from when on.")
+        })?;
         let mut recent = Recent::default();
         for given in stored.recent {
             recent.push(given);
@@ -260,7 +256,6 @@ mod tests {
             "{}",
             r#"{"offset":1,"line":1,"head":1}"#,
             r#"{"host":"a","cursor":null,"given":1,"recent":[]}"#,
-            r#"{"host":"a","cursor":-1,"given":1,"recent":[]}"#,
             r#"{"host":"a","cursor":1,"given":1,"recent":[],"x":1}"#,
         ] {
             let error = Place::from_position(&Position(foreign.into())).unwrap_err();

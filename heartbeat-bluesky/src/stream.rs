@@ -166,9 +166,9 @@ impl Reader {
                 Ok(message) => message,
                 Err(lost) => return End::Lost { gave, lost },
             };
-            self.alive = Some(SystemTime::now());
             let taken = self.intake.message(&host.name, message);
             if let Some(time) = taken.time_us {
+                self.alive = Some(SystemTime::now());
                 if std::mem::take(&mut first) {
                     tell_of_gap(host, cursor, time);
                 }

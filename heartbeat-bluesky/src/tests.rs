@@ -148,8 +148,8 @@ async fn a_stream_that_breaks_is_connected_again_at_once() {
 async fn a_stream_without_a_sign_of_life_is_given_up_after_30_seconds() {
     let double = Double::new([
         // It answers pings for ten minutes, then no more.
-        Answer::Stream(vec![posts([1]), wait(601.0), sleeps(1000.0)]),
-        Answer::Stream(vec![sleeps(1000.0)]),
+        Answer::Stream(vec![posts([1]), wait(601.0), sleeps(40.0)]),
+        Answer::Stream(vec![sleeps(40.0)]),
         Answer::Stream(vec![posts([2]), sleeps(29.0), posts([3]), sleeps(29.0)]),
     ]);
     assert_eq!(read(&double, 1).await, [1, 2, 3]);
@@ -158,6 +158,22 @@ async fn a_stream_without_a_sign_of_life_is_given_up_after_30_seconds() {
     assert!((629.9..=630.1).contains(&waits[0]), "{waits:?}");
     assert!((31.0..=32.1).contains(&waits[1]), "{waits:?}");
     assert!((57.9..=58.1).contains(&waits[2]), "{waits:?}");
+    // One every 15 seconds.
+    assert_eq!(double.seen().pings, 40 + 1 + 1 + 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_a_sign_of_life_gets_it() {
+    let ping = || Step::Send(vec![0x89, 0]);
+    let double = Double::new([Answer::Stream(vec![
+        posts([1]),
+        ping(),
+        wait(1.0),
+        ping(),
+        wait(1.0),
+    ])]);
+    assert_eq!(read(&double, 1).await, [1]);
+    assert_eq!(double.seen().pongs, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -119,6 +119,10 @@ impl Asked {
 pub(crate) struct Seen {
     answers: VecDeque<Answer>,
     pub(crate) connections: Vec<Asked>,
+    /// How often it was asked for a sign of life.
+    pub(crate) pings: usize,
+    /// How often it got one that it asked for.
+    pub(crate) pongs: usize,
 }
 
 /// Messages that each host has, by its own clock.
@@ -211,12 +215,13 @@ impl Double {
                 Step::Send(bytes) => bytes,
                 Step::Log(most) => self.log_of(host, cursor, most),
                 Step::Wait(time) => {
-                    let answers = async { while let Some(Ok(_)) = socket.next().await {} };
-                    let _ = timeout(time, answers).await;
+                    let _ = timeout(time, self.listen(&mut socket)).await;
                     continue;
                 }
                 Step::Sleep(time) => {
                     sleep(time).await;
+                    // What has come meanwhile.
+                    let _ = timeout(Duration::ZERO, self.listen(&mut socket)).await;
                     continue;
                 }
                 Step::Close => {
@@ -230,6 +235,14 @@ impl Double {
         }
         let _ = socket.get_mut().flush().await;
         let _ = socket.get_mut().shutdown().await;
+    }
+
+    async fn listen<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: &mut WebSocketStream<S>) {
+        while let Some(Ok(message)) = socket.next().await {
+            let mut seen = self.seen();
+            seen.pings += usize::from(message.is_ping());
+            seen.pongs += usize::from(message.is_pong());
+        }
     }
 
     fn log_of(&self, host: usize, cursor: Option<i64>, most: usize) -> Vec<u8> {
