@@ -52,7 +52,7 @@ impl Ingest<'_> {
         let from = at.clone().filter(|_| !self.options.from_start);
         match &from {
             Some(position) => info!(%position, "Goes on where the last run stopped."),
-            None => info!("Reads the source from its beginning."),
+            None => info!("Reads the source from where it begins."),
         }
         source.resume(from).await?;
 
