@@ -1,8 +1,12 @@
 //! The program on live sources, which local servers play.
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+mod bluesky;
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, reason = "the tests of the source use more of it")]
+#[path = "../../../heartbeat-bluesky/tests/it/server.rs"]
+mod jetstream;
 mod record;
 mod rules;
 mod run;
