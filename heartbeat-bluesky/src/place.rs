@@ -15,6 +15,9 @@ const KEPT: i64 = 2 * REWIND;
 /// And no more than so many.
 const MOST_KEPT: usize = 1000;
 
+/// Clocks that are further apart than that are not of the same time.
+const FAR: i64 = 60_000_000;
+
 /// A place in the stream, in microseconds. As JSON it is the source's [`Position`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -109,37 +112,37 @@ impl Place {
 
     /// Where to go on at a host: exactly there where it is the same, a little before with another.
     pub(crate) fn cursor_at(&self, host: &str) -> Option<i64> {
-        let cursor = self.cursor?;
         match self.host() {
-            Some(own) if own != host => Some(self.front(cursor).saturating_sub(REWIND).max(0)),
-            _ => Some(cursor),
+            Some(own) if own != host => {
+                let front = self.front()?;
+                Some(front.saturating_sub(REWIND).max(0))
+            }
+            _ => self.cursor,
         }
     }
 
     /// The furthest that any host has come.
-    fn front(&self, cursor: i64) -> i64 {
-        self.ahead.unwrap_or(cursor).max(cursor)
+    pub(crate) fn front(&self) -> Option<i64> {
+        self.cursor.max(self.ahead)
     }
 
     /// A message of a host has come.
     pub(crate) fn pass(&mut self, host: &str, time: i64) {
         if self.host() != Some(host) {
-            self.ahead = match self.host {
-                Some(_) => self.cursor.map(|cursor| self.front(cursor)),
-                None => None,
-            };
+            self.ahead = self.host.as_ref().and(self.front());
             self.host = Some(host.to_owned());
         }
         self.cursor = Some(time);
-        self.ahead = self.ahead.filter(|ahead| *ahead > time);
+        // A clock that was so far ahead was wrong.
+        let ahead = |ahead: &i64| *ahead > time && ahead.saturating_sub(time) < FAR;
+        self.ahead = self.ahead.filter(ahead);
     }
 
     /// The last message is given.
     pub(crate) fn give(&mut self, id: TweetId) {
-        let cursor = self.cursor.unwrap_or_default();
         self.given = self.given.saturating_add(1);
-        self.recent.push((cursor, id));
-        let oldest = self.front(cursor).saturating_sub(KEPT);
+        self.recent.push((self.cursor.unwrap_or_default(), id));
+        let oldest = self.front().unwrap_or_default().saturating_sub(KEPT);
         while self.recent.oldest().is_some_and(|time| time < oldest) {
             self.recent.pop();
         }
@@ -214,6 +217,10 @@ mod tests {
         place.pass("a", 900 * S);
         place.pass("a", 101 * S);
         assert_eq!(place.cursor_at("b"), Some(96 * S));
+
+        place.pass("a", 900 * S);
+        place.pass("b", 102 * S);
+        assert_eq!(place.cursor_at("a"), Some(97 * S));
     }
 
     #[test]

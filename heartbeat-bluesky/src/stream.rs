@@ -151,7 +151,8 @@ impl Reader {
 
     /// Connects to a host and reads the connection to its end.
     async fn follow(&mut self, host: &Host) -> End {
-        let cursor = self.intake.place().cursor_at(&host.name);
+        let place = self.intake.place();
+        let (cursor, front) = (place.cursor_at(&host.name), place.front());
         let mut connection = match Connection::open(&*self.dial, host, cursor).await {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
@@ -172,8 +173,8 @@ impl Reader {
                 if std::mem::take(&mut first) {
                     tell_of_gap(host, cursor, time);
                 }
-                // Not what a server sends again: it would be asked for it for ever.
-                gave = gave || cursor.is_none_or(|cursor| time > cursor);
+                // Not what only comes again: it would be asked for at once for ever.
+                gave = gave || front.is_none_or(|front| time > front);
             }
             if taken.is_end {
                 info!(host = host.name, "The time to end has come.");

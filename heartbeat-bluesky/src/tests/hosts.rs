@@ -50,6 +50,15 @@ async fn a_host_that_sends_too_long_a_message_or_nonsense_is_left_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn hosts_that_all_send_too_long_a_message_are_not_asked_at_once_for_ever() {
+    let long = send(&post(7, time(11)).replace("ukraine", &"x".repeat(5 << 20)));
+    let answer = |numbers| Answer::Stream(vec![posts(numbers), long.clone()]);
+    let double = Double::new([answer(8..=10), answer(6..=10), answer(7..=10)]);
+    assert_eq!(read(&double, 2).await, [8, 9, 10, 6, 7]);
+    assert_waits(&double, &[AT_ONCE, backoff(1.0), backoff(2.0)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn hosts_that_all_refuse_end_the_source_with_what_to_do() {
     for status in [400, 403, 404, 410] {
         let double = Double::new([503, status, status, status].map(|it| Answer::Refusal(it, None)));

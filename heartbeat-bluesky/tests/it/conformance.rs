@@ -6,7 +6,7 @@ use heartbeat_core::Source;
 use heartbeat_core::conformance::source::{SourceHarness, all};
 
 use crate::Hosts;
-use crate::server::{Answer, Double, Log, Step, post, post_of, time};
+use crate::server::{Answer, Double, END, Log, Step, post, post_of, time};
 
 /// Breaks off, says other things, and ends when the time has come.
 struct Harness;
@@ -28,6 +28,7 @@ impl SourceHarness for Harness {
         for (n, message) in others {
             messages.push((time(n) + 1, message));
         }
+        messages.push((END, r#"{"kind":"account","time_us":TIME}"#.to_owned()));
         messages.sort_by_key(|(time, _)| *time);
         let log = Log {
             messages,
