@@ -102,4 +102,20 @@ mod tests {
         };
         assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
     }
+
+    #[test]
+    fn the_readmes_settings_are_understood() {
+        let readme = include_str!("../README.md");
+        let blocks = readme.split("```toml\n").skip(1);
+        let mut count = 0;
+        for block in blocks.filter_map(|rest| rest.split("```").next()) {
+            let mut table: toml::Table = toml::from_str(block).unwrap();
+            let mut source = table.remove("source").unwrap();
+            let kind = source.as_table_mut().unwrap().remove("kind").unwrap();
+            assert_eq!(kind.as_str(), Some("bluesky"));
+            source.try_into::<BlueskyConfig>().unwrap();
+            count += 1;
+        }
+        assert_eq!(count, 2);
+    }
 }

@@ -236,3 +236,20 @@ fn shown(time: SystemTime) -> String {
 fn millis(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_doubled_up_to_a_minute_and_no_two_clients_have_the_same() {
+        let waits = || backoff().take(8).map(|wait| wait.as_secs_f64());
+        for (wait, least) in waits().zip([1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]) {
+            assert!(
+                (least..=2.0 * least).contains(&wait),
+                "{wait} after {least}"
+            );
+        }
+        assert!(!waits().eq(waits()));
+    }
+}

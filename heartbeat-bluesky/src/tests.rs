@@ -7,6 +7,7 @@
 #[path = "../tests/it/server.rs"]
 mod server;
 
+mod counts;
 mod hosts;
 mod log;
 mod once;

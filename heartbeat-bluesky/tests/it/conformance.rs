@@ -35,7 +35,7 @@ impl SourceHarness for Harness {
             ..Log::default()
         };
         // Each is more than what comes again behind a break: where nothing is new, there would be a wait.
-        let pieces = [7, 12, 5, 9].map(|most| Answer::Stream(vec![Step::Log(most), Step::Close]));
+        let pieces = [12, 7, 5, 9].map(|most| Answer::Stream(vec![Step::Log(most), Step::Close]));
         let hosts = Hosts::of(Double::with_log(log, pieces), 2).await;
         let mut config = hosts.config();
         config.since_us = Some(time(0));
