@@ -24,7 +24,7 @@ pub struct BlueskyConfig {
     /// none is not wanted. Default: all.
     pub languages: Vec<String>,
     /// Where a source without a position begins, in microseconds since 1970-01-01 UTC; older posts are passed over. Jetstream keeps
-    /// about a day. Default: it begins with the next post.
+    /// a day or a little more. Default: it begins with the next post.
     pub since_us: Option<i64>,
     /// The source ends with the first message that is not before this moment, in microseconds since 1970-01-01 UTC. Default: never.
     pub until_us: Option<i64>,

@@ -22,6 +22,8 @@ pub(crate) struct Intake {
     settings: Arc<Settings>,
     filter: Arc<PostFilter>,
     place: Place,
+    /// At a connection's beginning, what is older has come before.
+    old: Option<i64>,
     seen: Seen,
     counters: Counters,
 }
@@ -57,6 +59,7 @@ impl Intake {
             settings,
             filter,
             place,
+            old: None,
             seen,
             counters: Counters {
                 posts: counter!("heartbeat_bluesky_posts_total"),
@@ -74,10 +77,27 @@ impl Intake {
         &self.place
     }
 
+    /// A host begins to send from where [`Place::cursor_at`] has it, or from before that: it may go back to the beginning of the
+    /// file that it writes.
+    pub(crate) fn begin(&mut self, host: &str) {
+        self.old = self.place.old_at(host);
+    }
+
     /// Takes a message of a host.
     pub(crate) fn message(&mut self, host: &str, message: Bytes) -> Taken {
         let found = self.filter.read(&message);
         let time_us = found.as_ref().ok().and_then(|found| found.time_us);
+        if let Some(time) = time_us {
+            if self.old.is_some_and(|old| time < old) {
+                self.counters.duplicates.increment(1);
+                return Taken {
+                    time_us,
+                    received: None,
+                    is_end: false,
+                };
+            }
+            self.old = None;
+        }
         let until = self.settings.until;
         let is_end = until.is_some_and(|until| time_us.is_some_and(|time| time >= until));
         let received = if is_end {

@@ -8,9 +8,13 @@ use serde::Deserialize;
 /// How far to go back on another host. Each has its own clock: what one had at the cursor another may have had earlier.
 const REWIND: i64 = 5_000_000;
 
+/// A host may send some from before the cursor. What is older than that has come before; what is not may be late by the host's own
+/// clock.
+const LATE: i64 = 1_000_000;
+
 /// Posts of that time before the cursor are kept: those that come again after a rewind, also from a host whose clock is ahead by as
 /// much.
-const KEPT: i64 = 2 * REWIND;
+const KEPT: i64 = 2 * REWIND + LATE;
 
 /// And no more than so many.
 const MOST_KEPT: usize = 1000;
@@ -117,8 +121,14 @@ impl Place {
                 let front = self.front()?;
                 Some(front.saturating_sub(REWIND).max(0))
             }
-            _ => self.cursor,
+            _ => self.cursor.map(|cursor| cursor.max(0)),
         }
+    }
+
+    /// What comes from a host before that has come already.
+    pub(crate) fn old_at(&self, host: &str) -> Option<i64> {
+        let cursor = self.cursor_at(host)?;
+        Some(cursor.saturating_sub(LATE))
     }
 
     /// The furthest that any host has come.
@@ -230,12 +240,12 @@ mod tests {
             place.pass("a", second * S);
             place.give(TweetId(second));
         }
-        assert!(place.recent().map(|id| id.0).eq(89..100), "{place:?}");
+        assert!(place.recent().map(|id| id.0).eq(88..100), "{place:?}");
         assert_eq!(place.given(), 100);
         // Those behind the cursor of the other host too.
         place.pass("b", 92 * S);
         place.give(TweetId(200));
-        assert!(place.recent().map(|id| id.0).eq((89..100).chain([200])));
+        assert!(place.recent().map(|id| id.0).eq((88..100).chain([200])));
         for id in 1000..5000 {
             place.give(TweetId(id));
         }

@@ -15,9 +15,9 @@ const QUERY: [(&str, &str); 2] = [
 const DEFAULT_PATH: &str = "/subscribe";
 const PUBLIC: &str = "Leave `hosts` out for Bluesky's own servers.";
 
-/// Times that can be meant: from 2001 on, so that seconds and milliseconds are told from microseconds, and as long as a tweet can
-/// tell its second.
-const TIMES: std::ops::Range<i64> = 1_000_000_000_000_000..(1 << 31) * 1_000_000;
+/// Times that can be meant: from 2017 on, as newer servers take smaller numbers for the numbers of messages, and as long as a tweet
+/// can tell its second.
+const TIMES: std::ops::Range<i64> = 1_500_000_000_000_000..(1 << 31) * 1_000_000;
 
 /// What [`BlueskyConfig`] comes to.
 #[derive(Debug)]

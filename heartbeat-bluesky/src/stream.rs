@@ -157,6 +157,7 @@ impl Reader {
             Ok(connection) => connection,
             Err(failure) => return End::Failed(failure),
         };
+        self.intake.begin(&host.name);
         self.connections.increment(1);
         self.refusals = 0;
         self.tell(host);

@@ -149,6 +149,42 @@ async fn a_restart_goes_on_with_the_host_that_the_position_is_of() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_goes_back_behind_the_cursor_gives_none_twice() {
+    let config = hosts(1);
+    let double = Double::new([
+        Answer::Stream(vec![posts(0..=3000)]),
+        Answer::Stream(vec![posts(1000..=3001), Step::Close]),
+        // It breaks before it has come as far as it was.
+        Answer::Stream(vec![posts(1000..=1500)]),
+        // Late by its own clock, but not come before.
+        Answer::Stream(vec![
+            posts([1000, 3001]),
+            send(&post(7777, time(3001) - 900_000)),
+            posts([3002]),
+        ]),
+    ]);
+    let given = Given::from(&double, &config, None).await;
+    assert!(
+        given
+            .numbers()
+            .into_iter()
+            .eq((0..=3001).chain([7777, 3002]))
+    );
+    let cursors: Vec<_> = asked(&double)
+        .into_iter()
+        .map(|(_, cursor)| cursor)
+        .take(4)
+        .collect();
+    assert_eq!(cursors, [None, Some(3000), Some(3001), Some(3001)]);
+
+    // Another process knows only the last ones by their ids.
+    let position = given.batches.last().unwrap().position.clone();
+    let double = Double::new([Answer::Stream(vec![posts(500..=3003)])]);
+    let given = Given::from(&double, &config, position).await;
+    assert_eq!(given.numbers(), [3003]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn posts_that_come_unordered_or_twice_come_once() {
     let double = Double::new([
         Answer::Stream(vec![posts([3, 1, 3, 2, 1])]),
