@@ -11,7 +11,9 @@ use libfuzzer_sys::fuzz_target;
 static FILTER: LazyLock<PostFilter> = LazyLock::new(|| {
     let mut config = BlueskyConfig::default();
     let words = ["a*", "kyiv", "#x", "war and peace", "基輔", "🇺🇦"];
-    config.words.insert("T".into(), words.map(str::to_owned).into());
+    config
+        .words
+        .insert("T".into(), words.map(str::to_owned).into());
     config.words.insert("U".into(), vec!["e*".into()]);
     PostFilter::new(&config).expect("words to look for")
 });

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use heartbeat_core::remote;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Where Bluesky's posts come from, and which of them are wanted. Nobody needs a key for it.
@@ -23,11 +24,11 @@ pub struct BlueskyConfig {
     /// The languages of posts that are wanted, as their authors tell them: `en` takes `en-US` too. With any here, a post that tells
     /// none is not wanted. Default: all.
     pub languages: Vec<String>,
-    /// Where a source without a position begins, in microseconds since 1970-01-01 UTC; older posts are passed over. Jetstream keeps
-    /// a day or a little more. Default: it begins with the next post.
-    pub since_us: Option<i64>,
-    /// The source ends with the first message that is not before this moment, in microseconds since 1970-01-01 UTC. Default: never.
-    pub until_us: Option<i64>,
+    /// Where a source without a position begins, such as `2026-02-25T18:00:00Z`; older posts are passed over. Jetstream keeps a day or
+    /// a little more. Default: it begins with the next post.
+    pub since: Option<Timestamp>,
+    /// The source ends with the first message that is not before this moment. Default: never.
+    pub until: Option<Timestamp>,
     /// Whether batches have the messages as they came, for a recording. Default: no.
     #[serde(skip)]
     pub keep_raw: bool,
@@ -42,8 +43,8 @@ impl Default for BlueskyConfig {
                 .into(),
             words: BTreeMap::new(),
             languages: Vec::new(),
-            since_us: None,
-            until_us: None,
+            since: None,
+            until: None,
             keep_raw: false,
         }
     }
@@ -57,8 +58,8 @@ impl fmt::Debug for BlueskyConfig {
             .field("hosts", &hosts)
             .field("words", &self.words)
             .field("languages", &self.languages)
-            .field("since_us", &self.since_us)
-            .field("until_us", &self.until_us)
+            .field("since", &self.since)
+            .field("until", &self.until)
             .field("keep_raw", &self.keep_raw)
             .finish()
     }
@@ -83,11 +84,12 @@ mod tests {
         );
 
         let some: BlueskyConfig = toml::from_str(
-            "languages = ['en']\nuntil_us = 1725911162329308\n[words]\nRU-UKR = ['ukraine', 'kyiv']",
+            "languages = ['en']\nuntil = '2024-09-09T19:46:02.329308Z'\n[words]\nRU-UKR = ['ukraine', 'kyiv']",
         )
         .unwrap();
         assert_eq!(some.words["RU-UKR"], ["ukraine", "kyiv"]);
-        assert_eq!(some.until_us, Some(1_725_911_162_329_308));
+        let until = some.until.map(Timestamp::as_microsecond);
+        assert_eq!(until, Some(1_725_911_162_329_308));
 
         for unknown in ["cursor = 7", "keep_raw = true", "[words]\nA = 'one'"] {
             toml::from_str::<BlueskyConfig>(unknown).unwrap_err();

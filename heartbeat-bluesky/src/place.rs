@@ -73,7 +73,7 @@ impl Place {
             Error::misconfigured("the stored position is none of Bluesky's stream")
                 .with("position", remote::words(&position.0))
                 .caused_by(error)
-                .hint("Begin anew with `--from-start`; posts since the last run are not read then, unless `since_us` tells from when on.")
+                .hint("Begin anew with `--from-start`; posts since the last run are not read then, unless `since` tells from when on.")
         })?;
         let mut recent = Recent::default();
         for given in stored.recent {

@@ -1,6 +1,7 @@
 //! The settings of [`BlueskyConfig`], checked. Its words and languages are [`PostFilter`](crate::PostFilter)'s.
 
 use heartbeat_core::{Error, Result, remote};
+use jiff::Timestamp;
 use tracing::warn;
 use url::Url;
 
@@ -46,17 +47,17 @@ impl Settings {
                 "Others on the way can change what Jetstream sends: the address is plain ws."
             );
         }
-        let since = checked(config.since_us, "since_us")?;
-        let until = checked(config.until_us, "until_us")?;
-        if let (Some(since), Some(until)) = (since, until)
+        let since = checked(config.since, "since")?;
+        let until = checked(config.until, "until")?;
+        if let (Some(since), Some(until)) = (config.since, config.until)
             && since >= until
         {
             return Err(Error::misconfigured(
-                "`until_us` is not behind `since_us`, so there is nothing to read",
+                "`until` is not behind `since`, so there is nothing to read",
             )
-            .with("since_us", since)
-            .with("until_us", until)
-            .hint("Give a later `until_us`, or leave it out to go on for ever."));
+            .with("since", since)
+            .with("until", until)
+            .hint("Give a later `until`, or leave it out to go on for ever."));
         }
         Ok(Self {
             hosts,
@@ -67,14 +68,15 @@ impl Settings {
     }
 }
 
-fn checked(time: Option<i64>, name: &'static str) -> Result<Option<i64>> {
-    match time {
-        Some(time) if !TIMES.contains(&time) => Err(Error::misconfigured(
-            "the setting is no time in microseconds since 1970",
-        )
-        .with(name, time)
-        .hint("It has 16 digits; `date -d '2026-02-24 18:00 UTC' +%s000000` tells it.")),
-        time => Ok(time),
+/// The time in microseconds, as Jetstream has it.
+fn checked(time: Option<Timestamp>, name: &'static str) -> Result<Option<i64>> {
+    match time.map(Timestamp::as_microsecond) {
+        Some(micros) if !TIMES.contains(&micros) => {
+            Err(Error::misconfigured("Jetstream has nothing of that time")
+                .with(name, time.unwrap_or_default())
+                .hint("Write it as `2026-02-25T18:00:00Z`."))
+        }
+        micros => Ok(micros),
     }
 }
 
@@ -150,6 +152,10 @@ mod tests {
         Host::new(text).unwrap()
     }
 
+    fn moment(time_us: i64) -> Option<Timestamp> {
+        Timestamp::from_microsecond(time_us).ok()
+    }
+
     #[test]
     fn the_stream_of_a_host_is_asked_for_as_jetstream_has_it() {
         let usual = host("wss://a.test");
@@ -198,13 +204,16 @@ mod tests {
                 "more than a path",
             ),
             (
-                |it| it.since_us = Some(1_725_911_162),
-                "since_us 1725911162",
+                |it| it.since = moment(1_725_911),
+                "since 1970-01-01T00:00:01.725911Z",
             ),
-            (|it| it.until_us = Some(-1), "until_us -1"),
-            (|it| it.until_us = Some(i64::MAX), "no time"),
             (
-                |it| (it.since_us, it.until_us) = (Some(TIMES.start), Some(TIMES.start)),
+                |it| it.until = moment(-1_000_000),
+                "until 1969-12-31T23:59:59Z",
+            ),
+            (|it| it.until = moment(TIMES.end), "nothing of that time"),
+            (
+                |it| (it.since, it.until) = (moment(TIMES.start), moment(TIMES.start)),
                 "not behind",
             ),
         ];

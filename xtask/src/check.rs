@@ -14,8 +14,7 @@ use crate::{
     cache::Cache,
     libtorch,
     python::Python,
-    rivals,
-    shell::{BAD, GOOD, cargo, metadata, root, step, tell_and_run},
+    shell::{BAD, GOOD, cargo, cargo_of, metadata, root, step, tell_and_run},
     tools::{DENY, MACHETE},
 };
 
@@ -34,7 +33,7 @@ impl Check {
         steps.take("format", format);
         steps.take("clippy", clippy);
         steps.take("clippy, no features", clippy_without_features);
-        steps.take("clippy, rivals", clippy_of_rivals);
+        steps.take("clippy, other workspaces", clippy_of_other_workspaces);
         steps.take("docs", docs);
         steps.take("dependencies", || self.deny());
         steps.take("unused dependencies", unused_dependencies);
@@ -85,10 +84,10 @@ fn clippy_without_features() -> Result<()> {
     Ok(())
 }
 
-/// The rivals of benches that are workspaces of their own.
-fn clippy_of_rivals() -> Result<()> {
-    for rival in rivals::IN_RUST {
-        tell_and_run(rivals::cargo_of(rival, "clippy")?.args(["--", "-D", "warnings"]))?;
+/// Rivals of benches and the fuzz targets, which are workspaces of their own.
+fn clippy_of_other_workspaces() -> Result<()> {
+    for folder in ["benches/candle", "benches/librdkafka", "fuzz"] {
+        tell_and_run(cargo_of(folder, "clippy")?.args(["--", "-D", "warnings"]))?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     cache::{self, Cache},
     python::{Python, own},
-    shell::{self, root, step, target_directory},
+    shell::{self, step},
     tweets,
 };
 
@@ -63,12 +63,12 @@ fn model(cache: &Cache, python: &Python, tweets: &Path) -> Result<PathBuf> {
 
 /// Builds the rival in Rust for this very processor.
 fn candle() -> Result<PathBuf> {
-    let mut build = cargo_of("candle", "build")?;
+    let mut build = shell::cargo_of("benches/candle", "build")?;
     build
         .arg("--release")
         .env("RUSTFLAGS", "-C target-cpu=native");
     shell::tell_and_run(&mut build)?;
-    Ok(target()?.join("release/candle-rival"))
+    Ok(shell::others_target()?.join("release/candle-rival"))
 }
 
 /// Builds the rival of `cargo xtask bench kafka` and tells the bench where it is.
@@ -76,26 +76,8 @@ fn candle() -> Result<PathBuf> {
 /// # Errors
 /// It cannot be built.
 pub(crate) fn set_up_librdkafka(bench: &mut Command) -> Result<()> {
-    shell::tell_and_run(cargo_of("librdkafka", "build")?.arg("--release"))?;
-    let program = target()?.join("release/librdkafka-rival");
+    shell::tell_and_run(shell::cargo_of("benches/librdkafka", "build")?.arg("--release"))?;
+    let program = shell::others_target()?.join("release/librdkafka-rival");
     bench.env("HEARTBEAT_RIVALS_LIBRDKAFKA", program);
     Ok(())
-}
-
-/// The rivals in Rust, each a workspace of its own in `benches`.
-pub(crate) const IN_RUST: [&str; 2] = ["candle", "librdkafka"];
-
-/// `cargo` with a command for one of the rivals in Rust.
-pub(crate) fn cargo_of(rival: &str, command: &str) -> Result<Command> {
-    let mut cargo = shell::cargo();
-    cargo
-        .args([command, "--locked", "--manifest-path"])
-        .arg(root().join("benches").join(rival).join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target()?);
-    Ok(cargo)
-}
-
-fn target() -> Result<PathBuf> {
-    Ok(target_directory()?.join("rivals"))
 }

@@ -52,6 +52,28 @@ pub(crate) fn metadata() -> Result<Value> {
     serde_json::from_slice(&output.stdout).context("`cargo metadata` wrote no JSON")
 }
 
+/// `cargo` with a command for a folder that is a workspace of its own.
+///
+/// # Errors
+/// Cargo does not tell where it builds.
+pub(crate) fn cargo_of(folder: &str, command: &str) -> Result<Command> {
+    let mut cargo = cargo();
+    cargo
+        .args([command, "--locked", "--manifest-path"])
+        .arg(root().join(folder).join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(others_target()?);
+    Ok(cargo)
+}
+
+/// Where cargo builds those.
+///
+/// # Errors
+/// As of [`cargo_of`].
+pub(crate) fn others_target() -> Result<PathBuf> {
+    Ok(target_directory()?.join("rivals"))
+}
+
 /// Where cargo builds the workspace.
 pub(crate) fn target_directory() -> Result<PathBuf> {
     let metadata = metadata()?;

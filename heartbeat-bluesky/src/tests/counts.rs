@@ -9,7 +9,7 @@ use metrics::{
     set_default_local_recorder,
 };
 
-use super::server::post_of;
+use super::server::{moment, post_of};
 use super::*;
 
 /// Counters by their names.
@@ -60,7 +60,7 @@ async fn every_message_is_counted_as_what_it_is() {
         Answer::Stream(vec![send(&post_of(16, time(17), "nothing")), posts([17])]),
     ]);
     let mut config = hosts(1);
-    config.since_us = Some(time(10));
+    config.since = Some(moment(time(10)));
     let given = Given::from(&double, &config, None).await;
     assert_eq!(given.numbers(), [10, 11, 12, 12, 16, 17]);
     let counted = counts.0.lock().unwrap();

@@ -2,6 +2,7 @@
 
 use heartbeat_core::ErrorKind;
 
+use super::server::moment;
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -106,8 +107,8 @@ async fn a_moment_to_begin_at_is_asked_for_and_nothing_before_it_comes() {
         Answer::Stream(vec![posts(7..=14)]),
     ]);
     let mut config = hosts(2);
-    config.since_us = Some(time(10));
-    config.until_us = Some(time(14));
+    config.since = Some(moment(time(10)));
+    config.until = Some(moment(time(14)));
     let given = Given::from(&double, &config, None).await;
     assert_eq!(given.numbers(), [10, 11, 12, 13]);
     assert_eq!(

@@ -1,6 +1,6 @@
 //! No post is lost, and none comes twice.
 
-use super::server::Log;
+use super::server::{Log, moment};
 use super::*;
 
 /// So many posts, 20 a second, and other messages between. Two hosts' clocks differ.
@@ -32,7 +32,7 @@ async fn a_hundred_thousand_posts_with_a_break_at_every_thousand_are_all_there_o
     let answers = (0..13).flat_map(|_| pieces(8).chain([Answer::Refusal(503, None)]));
     let double = Double::with_log(log(100_000), answers);
     let mut config = hosts(3);
-    config.since_us = Some(time(0) - 10_000_000);
+    config.since = Some(moment(time(0) - 10_000_000));
     let given = Given::from(&double, &config, None).await;
     let mut numbers = given.numbers();
     // Behind a rewind a host whose clock is behind has some later ones first.
@@ -50,7 +50,7 @@ async fn a_hundred_thousand_posts_with_a_break_at_every_thousand_are_all_there_o
 #[tokio::test(start_paused = true)]
 async fn a_restart_on_any_host_goes_on_behind_the_last_post() {
     let mut config = hosts(3);
-    config.since_us = Some(time(0) - 10_000_000);
+    config.since = Some(moment(time(0) - 10_000_000));
     let all = Given::from(&Double::with_log(log(2000), []), &config, None).await;
     assert!(all.numbers().into_iter().eq(0..2000));
     let tweets = |given: &Given| -> Vec<_> {
@@ -78,7 +78,7 @@ async fn a_restart_on_any_host_goes_on_behind_the_last_post() {
 #[tokio::test(start_paused = true)]
 async fn a_process_that_is_restarted_all_the_time_reads_each_post_once() {
     let mut config = hosts(3);
-    config.since_us = Some(time(0) - 10_000_000);
+    config.since = Some(moment(time(0) - 10_000_000));
     let (mut position, mut numbers) = (None, Vec::new());
     for round in 0..1000 {
         // It begins with the host of the last run or with another, and changes it again while it reads.

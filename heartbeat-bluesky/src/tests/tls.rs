@@ -10,7 +10,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use super::open;
-use super::server::{Answer, Double, config, posts};
+use super::server::{Answer, Double, config, moment, posts};
 use crate::dial::{Dial, Network};
 use crate::settings::Settings;
 
@@ -46,7 +46,7 @@ async fn posts_come_over_tls_from_a_server_that_is_trusted() {
     roots.add(certificate).unwrap();
     let dial = Network::trusting(roots).unwrap();
     let mut config = config(&[format!("wss://localhost:{port}")]);
-    config.until_us = Some(super::time(3));
+    config.until = Some(moment(super::time(3)));
     let mut source = open(dial, &config);
     source.resume(None).await.unwrap();
     let mut count = 0;

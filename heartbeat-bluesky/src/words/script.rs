@@ -29,7 +29,7 @@ pub(super) fn is_unseparated(char: char) -> bool {
         | 0x1000..=0x109f        // Myanmar
         | 0x1780..=0x17ff        // Khmer
         | 0x1950..=0x19df        // Tai Le, New Tai Lue
-        | 0x1a20..=0x1aaf        // Tai Tham
+        | 0x1a20..=0x1aaf        // Lanna
         | 0x3005..=0x3007        // signs that stand for Han
         | 0x3040..=0x312f        // Hiragana, Katakana, Bopomofo
         | 0x31a0..=0x31bf

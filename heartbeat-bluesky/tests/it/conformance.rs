@@ -6,7 +6,7 @@ use heartbeat_core::Source;
 use heartbeat_core::conformance::source::{SourceHarness, all};
 
 use crate::Hosts;
-use crate::server::{Answer, Double, END, Log, Step, post, post_of, time};
+use crate::server::{Answer, Double, END, Log, Step, moment, post, post_of, time};
 
 /// Breaks off, says other things, and ends when the time has come.
 struct Harness;
@@ -38,7 +38,7 @@ impl SourceHarness for Harness {
         let pieces = [12, 7, 5, 9].map(|most| Answer::Stream(vec![Step::Log(most), Step::Close]));
         let hosts = Hosts::of(Double::with_log(log, pieces), 2).await;
         let mut config = hosts.config();
-        config.since_us = Some(time(0));
+        config.since = Some(moment(time(0)));
         let source = BlueskySource::open(&config).await.unwrap();
         // As long as the test runs.
         std::mem::forget(hosts);

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use heartbeat_core::{ErrorKind, PostParser, recorded};
 use serde_json::json;
 
-use crate::server::{Answer, Step, frame, post, post_of, posts, send, time};
+use crate::server::{Answer, Step, frame, moment, post, post_of, posts, send, time};
 use crate::{Given, Hosts, read};
 
 #[tokio::test]
@@ -97,8 +97,8 @@ async fn a_past_hour_is_replayed_from_any_position() {
     let messages: Vec<_> = (0..600).map(|n| (time(n), post(n, time(n)))).collect();
     let hosts = Hosts::with_log(messages).await;
     let mut config = hosts.config();
-    config.since_us = Some(time(100));
-    config.until_us = Some(time(500));
+    config.since = Some(moment(time(100)));
+    config.until = Some(moment(time(500)));
     let all = Given::by(&config, None).await;
     assert!(all.numbers().into_iter().eq(100..500));
     for batch in &all.batches {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use heartbeat_bluesky::BlueskyConfig;
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
@@ -64,6 +65,11 @@ pub(crate) fn posts(numbers: impl IntoIterator<Item = i64>) -> Step {
 
 pub(crate) fn time(n: i64) -> i64 {
     START + n * 1_000_000
+}
+
+/// A time as people write it.
+pub(crate) fn moment(time_us: i64) -> Timestamp {
+    Timestamp::from_microsecond(time_us).unwrap()
 }
 
 pub(crate) fn post(n: i64, time_us: i64) -> String {
@@ -268,7 +274,8 @@ async fn head_of(pipe: &mut (impl AsyncRead + Unpin)) -> String {
 
 /// A config whose hosts are so named, with words that the posts have.
 pub(crate) fn config(hosts: &[String]) -> BlueskyConfig {
+    let end = moment(END);
     let text =
-        format!("hosts = {hosts:?}\nuntil_us = {END}\n[words]\nT = ['ukraine']\nA = ['both']");
+        format!("hosts = {hosts:?}\nuntil = '{end}'\n[words]\nT = ['ukraine']\nA = ['both']");
     toml::from_str(&text).unwrap()
 }

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::common::{Ran, command, ended};
-use crate::jetstream::{Answer, Double, END, Log, Step, post, time};
+use crate::jetstream::{Answer, Double, END, Log, Step, moment, post, time};
 
 /// A folder to run the program in, and two hosts that have the same posts, by clocks of their own.
 struct World {
@@ -61,8 +61,9 @@ impl World {
 
     fn configure(&self, more: &str) {
         let hosts = self.hosts.join(", ");
+        let end = moment(END);
         let text =
-            format!("[source]\nkind = 'bluesky'\nhosts = [{hosts}]\nuntil_us = {END}\n{more}");
+            format!("[source]\nkind = 'bluesky'\nhosts = [{hosts}]\nuntil = '{end}'\n{more}");
         std::fs::write(self.path().join("heartbeat.toml"), text).unwrap();
     }
 
