@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::config::TwitterConfig;
 use crate::intake::Intake;
 use crate::meter::Meter;
-use crate::rules::{self, Change};
+use crate::rules::{self, Change, Rule};
 use crate::settings::{Settings, token_of_environment};
 use crate::stream::Reader;
 
@@ -32,12 +32,12 @@ pub struct TwitterSource {
 }
 
 impl TwitterSource {
-    /// Looks whether the token is one and the app's rules are those of the config. The stream begins with
-    /// [`resume`](Source::resume).
+    /// Looks whether the token is one and the app's rules are those of the config, unless X is away. The stream begins with
+    /// [`resume`](Source::resume), and waits for X as X wants it.
     ///
     /// # Errors
     /// [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when a setting cannot work or X does not let the
-    /// app; [`ErrorKind::Unavailable`](heartbeat_core::ErrorKind::Unavailable) while X is away or asked too often.
+    /// app.
     pub async fn open(config: TwitterConfig) -> Result<Self> {
         let parser = PostParser::new(config.task.clone())?;
         let settings = Settings::new(&config, token_of_environment())?;
@@ -51,19 +51,15 @@ impl TwitterSource {
         config: TwitterConfig,
         parser: PostParser,
     ) -> Result<Self> {
-        let found = rules::list(&client).await?;
-        let change = Change::between(&found, &config.wanted_rules());
-        if found.is_empty() {
-            return Err(Error::misconfigured("X has no rules for this app, so there is no stream").hint(
-                "Write them into the config's `[source.rules]`, and let `heartbeat rules set` set them.",
-            ));
-        }
-        if !config.rules.is_empty() && !change.is_empty() {
-            warn!(
-                missing = change.add.len(),
-                more = change.remove.len(),
-                "X's rules are not those of the config: `heartbeat rules set` makes them equal."
-            );
+        match rules::list(&client).await {
+            Ok(found) => compare(&found, &config)?,
+            Err(error) if error.is_retryable() => {
+                warn!(
+                    error = error.report(),
+                    "X does not tell which rules it has."
+                );
+            }
+            Err(error) => return Err(error),
         }
         Ok(Self {
             config,
@@ -72,6 +68,25 @@ impl TwitterSource {
             inbox: None,
         })
     }
+}
+
+/// Whether X's rules will do.
+fn compare(found: &[Rule], config: &TwitterConfig) -> Result<()> {
+    if found.is_empty() {
+        let error = Error::misconfigured("X has no rules for this app, so there is no stream");
+        return Err(error.hint(
+            "Write them into the config's `[source.rules]`, and let `heartbeat rules set` set them.",
+        ));
+    }
+    let change = Change::between(found, &config.wanted_rules());
+    if !config.rules.is_empty() && !change.is_empty() {
+        warn!(
+            missing = change.add.len(),
+            more = change.remove.len(),
+            "X's rules are not those of the config: `heartbeat rules set` makes them equal."
+        );
+    }
+    Ok(())
 }
 
 #[async_trait]

@@ -116,8 +116,11 @@ async fn what_a_person_must_mend_ends_the_source_with_what_to_do() {
     );
 
     let config = config("http://127.0.0.1:9", &x.dir);
-    let error = TwitterSource::open(config).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    // X is away: that is waited for as on the way.
+    let mut source = TwitterSource::open(config).await.unwrap();
+    source.resume(None).await.unwrap();
+    let waits = timeout(Duration::from_millis(300), source.next_batch(1)).await;
+    assert!(waits.is_err(), "{waits:?}");
 }
 
 /// The end of the process must not leave a connection that is in the next one's way.

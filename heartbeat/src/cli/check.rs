@@ -16,6 +16,8 @@ use crate::cli::context::Context;
 #[cfg(feature = "influx")]
 use crate::cli::influx;
 use crate::cli::out::Out;
+#[cfg(feature = "twitter")]
+use crate::cli::rules;
 #[cfg(feature = "kafka")]
 use crate::cli::topics;
 use crate::cli::work;
@@ -171,6 +173,10 @@ async fn in_time(check: impl Future<Output = Result<String>>) -> Result<String> 
 }
 
 async fn check_source(config: SourceConfig) -> Result<String> {
+    #[cfg(feature = "twitter")]
+    if let SourceConfig::Twitter(config) = &config {
+        return rules::check(config).await;
+    }
     let source = backend::open_source(config).await?;
     Ok(format!("can be read, as `{}`", source.name()))
 }

@@ -16,24 +16,23 @@ use crate::cli::out::Out;
 /// List and set the rules by which X picks posts
 ///
 /// A rule says in X's own language what posts must be like; its tag is the task of those that match. The
-/// config's `[source.rules]` has a rule for each task, and `set` makes X's equal to them:
-///   [source]
-///   kind = "twitter"
-///   [source.rules]
-///   RU-UKR = "(ukraine OR kyiv) lang:en -is:retweet sample:10"
-/// X takes new rules into a running stream within some 20 seconds.
+/// config's `[source.rules]` has a rule for each task, and `set` makes X's equal to them. X takes new rules
+/// into a running stream within some 20 seconds.
 #[derive(Debug, Args)]
-#[command(
-    verbatim_doc_comment,
-    after_help = "\
+#[command(after_help = "\
+The config:
+  [source]
+  kind = \"twitter\"
+  [source.rules]
+  RU-UKR = \"(ukraine OR kyiv) lang:en -is:retweet sample:10\"
+
 Examples:
   export HEARTBEAT_TWITTER_TOKEN=…
   heartbeat rules test                               does X take the config's rules?
   heartbeat rules set --dry-run                      what would change
   heartbeat rules set
   heartbeat rules add CATS '(cat OR kitten) lang:en'
-  heartbeat rules remove CATS"
-)]
+  heartbeat rules remove CATS")]
 pub(crate) struct RulesCommand {
     #[command(subcommand)]
     command: Command,
@@ -244,6 +243,24 @@ fn judged(verdict: &Verdict) -> String {
 fn written(rule: &Rule) -> String {
     let task = rule.tag.as_deref().unwrap_or("(no task)");
     format!("{}\t{}", printable(task), printable(&rule.value))
+}
+
+/// What `heartbeat check` tells of X.
+pub(crate) async fn check(config: &TwitterConfig) -> Result<String> {
+    let found = RuleAdmin::connect(config).await?.list().await?;
+    let change = Change::between(&found, &config.wanted_rules());
+    Ok(match found.len() {
+        0 => {
+            let hint = "`heartbeat rules set` gives it those of the config.";
+            let error = Error::misconfigured("X has no rules for this app, so there is no stream");
+            return Err(error.hint(hint));
+        }
+        rules if change.is_empty() => format!("answers; it has the config's {rules} rules"),
+        rules if config.rules.is_empty() => format!("answers; it has {rules} rules"),
+        rules => format!(
+            "answers; its {rules} rules are not those of the config: `heartbeat rules set` makes them equal"
+        ),
+    })
 }
 
 /// The settings of the source, which is X.

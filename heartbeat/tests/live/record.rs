@@ -14,6 +14,7 @@ fn a_recording_gives_the_same_moods_however_often_it_is_played() {
             wait(1.0),
             send("no post\r\n"),
             posts(15..=40),
+            wait(1000.0),
         ]),
         Answer::Stream(vec![posts(41..=60), wait(1000.0)]),
     ]);

@@ -46,7 +46,11 @@ fn what_is_wrong_is_said_with_what_to_do() {
         "{ran:?}"
     );
     let ran = world.run(&["check"]);
-    assert!(ran.out.contains("can be read, as `twitter`"), "{ran:?}");
+    assert!(ran.out.contains("answers; it has 1 rules"), "{ran:?}");
+    world.configure("[source.rules]\nT = 'dog'\n");
+    let ran = world.run(&["check"]);
+    assert!(ran.out.contains("not those of the config"), "{ran:?}");
+    world.configure("");
 
     let ran = common::ended(&mut common::command(world.path(), &["run"]));
     assert!(
