@@ -91,6 +91,9 @@ mod tests {
 
     use super::*;
 
+    /// 2024-09-09 19:46 UTC, in microseconds.
+    const START: i64 = 1_725_911_160_000_000;
+
     /// A server that sends 25 posts, ten a minute, every other one about cats.
     async fn jetstream() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -98,10 +101,14 @@ mod tests {
         tokio::spawn(async move {
             let (tcp, _) = listener.accept().await.unwrap();
             let mut socket = accept_async(tcp).await.unwrap();
-            for id in 0..25 {
-                let text = ["I love my cat!", "Dogs are fine."][id % 2];
+            for id in 0..25_i64 {
+                let text = if id % 2 == 0 {
+                    "I love my cat!"
+                } else {
+                    "Dogs are fine."
+                };
                 let message = json!({
-                    "did": "did:plc:a", "time_us": 60_000_000 * (id / 10), "kind": "commit",
+                    "did": "did:plc:a", "time_us": START + 60_000_000 * (id / 10), "kind": "commit",
                     "commit": {
                         "operation": "create", "collection": "app.bsky.feed.post", "rkey": id.to_string(),
                         "record": {"text": text, "langs": ["en"]},
@@ -110,6 +117,9 @@ mod tests {
                 let message = Message::text(message.to_string());
                 socket.send(message).await.unwrap();
             }
+            let later = json!({"kind": "account", "time_us": START + 86_400_000_000});
+            let later = Message::text(later.to_string());
+            socket.send(later).await.unwrap();
             // It goes on for ever.
             std::future::pending::<()>().await;
         });
@@ -123,8 +133,13 @@ mod tests {
         config
             .words
             .insert("CATS".to_owned(), vec!["cat".to_owned()]);
-        let moods = mood(&config, Duration::from_secs(2)).await.unwrap();
-        let counts: Vec<(i64, u64)> = moods.iter().map(|mood| (mood.start, mood.count)).collect();
+        config.until = Some("2024-09-10T00:00:00Z".parse().unwrap());
+        let moods = mood(&config, Duration::MAX).await.unwrap();
+        let start = START / 1_000_000;
+        let counts: Vec<(i64, u64)> = moods
+            .iter()
+            .map(|mood| (mood.start - start, mood.count))
+            .collect();
         assert_eq!(counts, [(0, 5), (60, 5), (120, 3)]);
         assert!(moods.iter().all(|mood| mood.pos > mood.neg));
     }
