@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use heartbeat_core::{Error, Inbox, Position, Result, Source, SourceBatch};
 
 use crate::config::BlueskyConfig;
+use crate::connection::Connection;
 use crate::dial::{Dial, Network};
 use crate::filter::PostFilter;
 use crate::intake::Intake;
@@ -40,6 +41,21 @@ impl BlueskySource {
         let filter = PostFilter::new(config)?;
         let dial = Network::open(&settings).await?;
         Ok(Self::over(Arc::new(dial), settings, filter))
+    }
+
+    /// The name of the first server that begins a stream. Nothing of it is read.
+    ///
+    /// # Errors
+    /// That of the last server, when none does.
+    pub async fn reach(&self) -> Result<String> {
+        let mut found = Err(Error::internal("there is no server to ask"));
+        for host in &self.settings.hosts {
+            found = match Connection::open(&*self.dial, host, None).await {
+                Ok(_) => return Ok(host.name.clone()),
+                Err(failure) => Err(failure.error),
+            };
+        }
+        found
     }
 
     pub(crate) fn over(dial: Arc<dyn Dial>, settings: Settings, filter: PostFilter) -> Self {

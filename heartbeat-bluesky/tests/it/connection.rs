@@ -70,6 +70,25 @@ async fn what_cannot_work_is_said_before_anything_is_asked() {
 }
 
 #[tokio::test]
+async fn the_first_server_that_begins_a_stream_is_told() {
+    let no = || Answer::Refusal(503, None);
+    let hosts = Hosts::of(
+        Double::new([no(), Answer::Stream(vec![wait(1.0)]), no(), no()]),
+        2,
+    )
+    .await;
+    let source = BlueskySource::open(&hosts.config()).await.unwrap();
+    let name = hosts.config().hosts[1].replace("ws://", "");
+    assert_eq!(source.reach().await.unwrap(), name);
+    let error = source.reach().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(
+        error.to_string().contains(&format!("host {name}")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_read_that_is_given_up_loses_nothing_and_a_source_can_be_moved() {
     let stream = || Answer::Stream(vec![posts(1..=3), wait(1000.0)]);
     let hosts = Hosts::new([stream(), stream()]).await;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use heartbeat::backend;
+#[cfg(feature = "bluesky")]
+use heartbeat::bluesky::BlueskySource;
 use heartbeat::config::{AnalyzerConfig, BusConfig, Config, SourceConfig, StoreConfig};
 use heartbeat_core::{Error, Page, Query, Result, Stage, Topic};
 use serde::Serialize;
@@ -173,6 +175,11 @@ async fn in_time(check: impl Future<Output = Result<String>>) -> Result<String> 
 }
 
 async fn check_source(config: SourceConfig) -> Result<String> {
+    #[cfg(feature = "bluesky")]
+    if let SourceConfig::Bluesky(config) = &config {
+        let host = BlueskySource::open(config).await?.reach().await?;
+        return Ok(format!("answers, by {host}"));
+    }
     #[cfg(feature = "twitter")]
     if let SourceConfig::Twitter(config) = &config {
         return rules::check(config).await;

@@ -140,5 +140,5 @@ fn a_subject_is_told_by_its_words() {
     ]);
     assert!(ran.good().contains("stored 30"));
     let check = world.run(&["check", "--task", "T", "--words", "x"]);
-    assert!(check.out.contains("can be read, as `bluesky`"), "{check:?}");
+    assert!(check.out.contains("answers, by 127.0.0.1:"), "{check:?}");
 }
