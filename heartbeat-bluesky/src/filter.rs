@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use heartbeat_core::json::Value;
 use heartbeat_core::{Error, Keyed, Result, Tweet};
 
 use crate::config::BlueskyConfig;
 use crate::id::id_of;
-use crate::wire::{Message, Value};
+use crate::wire::Message;
 use crate::words::Words;
 
 /// The collection of posts.

@@ -1,17 +1,14 @@
 //! The shapes of a message, before anything in it is checked.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use heartbeat_core::json::Value;
 use heartbeat_core::{Error, Result, remote};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
-
-/// As many characters of a value are shown in an error.
-const LONGEST_SHOWN: usize = 60;
 
 /// A message of Jetstream.
 #[derive(Deserialize)]
@@ -72,109 +69,6 @@ fn refused(error: &serde_json::Error) -> Error {
         .caused_by(remote::words(&error.to_string()))
 }
 
-/// The value of a field of any type, so that a wrong one is told with the field's name.
-#[derive(Debug, Default)]
-pub(crate) enum Value<'a> {
-    /// The field is not there or `null`.
-    #[default]
-    Missing,
-    Text(Cow<'a, str>),
-    Integer(i64),
-    List(Vec<Value<'a>>),
-    /// Anything else, in words.
-    Other(&'static str),
-}
-
-impl<'a> Value<'a> {
-    /// The string that it must be.
-    pub(crate) fn into_text(self, field: &'static str) -> Result<Cow<'a, str>> {
-        match self {
-            Self::Text(text) => Ok(text),
-            other => Err(other.mistaken(field, "a string")),
-        }
-    }
-
-    /// The error of a field that is not there or holds something else than it `needs`.
-    pub(crate) fn mistaken(&self, field: &'static str, needs: &str) -> Error {
-        let found = match self {
-            Self::Missing => return missing(field),
-            Self::Text(text) if text.chars().nth(LONGEST_SHOWN).is_some() => {
-                let shown: String = text.chars().take(LONGEST_SHOWN).collect();
-                format!("{shown:?}…")
-            }
-            Self::Text(text) => format!("{text:?}"),
-            Self::Integer(value) => value.to_string(),
-            Self::List(_) => "an array".to_owned(),
-            Self::Other(found) => (*found).to_owned(),
-        };
-        Error::invalid(format!("the field needs {needs}, not {found}")).with("field", field)
-    }
-}
-
-fn missing(field: &'static str) -> Error {
-    Error::invalid("the post lacks a field").with("field", field)
-}
-
-const BEYOND: &str = "a fraction or a number beyond signed 64 bits";
-const BOOLEAN: &str = "a boolean";
-
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Value::Integer(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(value).map_or(Value::Other(BEYOND), Value::Integer))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Value::Other(BEYOND))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Value::Other(BOOLEAN))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Missing)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(value) = seq.next_element()? {
-            list.push(value);
-        }
-        Ok(Value::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_map(map)?;
-        Ok(Value::Other("an object"))
-    }
-}
-
 /// A struct that is written as an object, or whatever else is in its place. Derived structs alone also take an array of their
 /// fields.
 #[derive(Debug, Default)]
@@ -192,7 +86,7 @@ impl<T> Part<T> {
     pub(crate) fn into_object(self, field: &'static str) -> Result<T> {
         match self {
             Self::Object(object) => Ok(object),
-            Self::Missing => Err(missing(field)),
+            Self::Missing => Err(Value::Missing.mistaken(field, "an object")),
             Self::Other(found) => Err(Value::Other(found).mistaken(field, "an object")),
         }
     }
@@ -239,7 +133,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for PartVisitor<T> {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Part::Other(BOOLEAN))
+        Ok(Part::Other("a boolean"))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {

@@ -8,6 +8,7 @@ pub mod conformance;
 mod dead_letter;
 pub mod durations;
 mod error;
+pub mod json;
 #[cfg(feature = "jsonl")]
 mod jsonl;
 mod message;

@@ -12,9 +12,9 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
+use crate::json::{Value, shortened};
 use crate::record::{Keyed, Tweet, TweetId};
 pub use recording::recorded;
-use wire::Value;
 
 /// The longest line, without its end, that a reader should hand to a [`PostParser`]: 1 MiB.
 pub const MAX_LINE: usize = 1 << 20;
@@ -233,14 +233,5 @@ fn arrived_at(value: &Value<'_>) -> Result<Option<SystemTime>> {
     match time.map(SystemTime::try_from) {
         Some(Ok(time)) => Ok(Some(time)),
         _ => Err(value.mistaken("arrived_at", NEEDS)),
-    }
-}
-
-/// A value from outside, cut to what an error can show.
-fn shortened(value: &str) -> String {
-    const MOST: usize = 120;
-    match value.char_indices().nth(MOST) {
-        None => value.to_owned(),
-        Some((end, _)) => format!("{}…", &value[..end]),
     }
 }

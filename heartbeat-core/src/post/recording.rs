@@ -6,16 +6,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::MAX_LINE;
 use crate::record::{Keyed, Tweet};
 
 /// The line of a recording, without its end, for a message that came in `arrived` as `raw` and was taken for `tweets`.
 ///
 /// It is flat, as [`PostParser`](crate::PostParser) reads it, with the message itself beside it:
 /// `{"arrived_at":"…","id":"…","text":"…","created_at":…,"matching_rules":[{"tag":"…"}],"raw":{…}}`. What was taken for no tweet
-/// has only `arrived_at` and `raw`; a message that is no JSON in one line is a string there.
+/// has only `arrived_at` and `raw`; a message that is no JSON in one line is a string there, and `null` where the line would be too
+/// long to be read again.
 #[must_use]
 pub fn recorded(arrived: SystemTime, raw: &[u8], tweets: &[Keyed<Tweet>]) -> Vec<u8> {
-    let line = Line {
+    let mut line = Line {
         // Beyond what a timestamp can hold no clock is.
         arrived_at: Timestamp::try_from(arrived).unwrap_or(Timestamp::UNIX_EPOCH),
         post: tweets.first().map(|tweet| Flat {
@@ -30,11 +32,16 @@ pub fn recorded(arrived: SystemTime, raw: &[u8], tweets: &[Keyed<Tweet>]) -> Vec
                 .collect(),
         }),
         raw: match serde_json::from_slice::<&RawValue>(raw) {
-            Ok(json) if !json.get().contains(['\n', '\r']) => Raw::Json(json),
-            _ => Raw::Text(String::from_utf8_lossy(raw).into_owned()),
+            Ok(json) if !json.get().contains(['\n', '\r']) => Some(Raw::Json(json)),
+            _ => Some(Raw::Text(String::from_utf8_lossy(raw).into_owned())),
         },
     };
     // Nothing in it can fail to be written.
+    let written = serde_json::to_vec(&line).unwrap_or_default();
+    if written.len() <= MAX_LINE {
+        return written;
+    }
+    line.raw = None;
     serde_json::to_vec(&line).unwrap_or_default()
 }
 
@@ -43,7 +50,7 @@ struct Line<'a> {
     arrived_at: Timestamp,
     #[serde(flatten)]
     post: Option<Flat<'a>>,
-    raw: Raw<'a>,
+    raw: Option<Raw<'a>>,
 }
 
 #[derive(Serialize)]

@@ -149,6 +149,12 @@ fn a_recorded_message_is_read_as_what_it_was_taken_for() {
         // What was no post then is none now.
         assert!(refusal(recorded(arrived, raw, &[])).contains("neither `data` nor `text`"));
     }
+    // The post is what counts.
+    let long = format!("{{\"x\":\"{}\"}}", "x".repeat(MAX_LINE));
+    let line = recorded(arrived, long.as_bytes(), &tweets);
+    assert!(line.len() < MAX_LINE && line.ends_with(b"\"raw\":null}"));
+    assert_eq!(parse(&String::from_utf8(line).unwrap()).unwrap(), tweets);
+
     let report = refusal(flat("arrived_at", 7.into()));
     assert!(report.contains("field arrived_at"), "{report}");
 }

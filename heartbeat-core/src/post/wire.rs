@@ -7,11 +7,11 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 
-use super::shortened;
 use crate::error::{Error, Result};
+use crate::json::{Value, shortened};
 
 /// A post, whichever form it came in.
 pub(super) struct Post<'a> {
@@ -193,98 +193,6 @@ struct Rule<'a> {
 struct Note<'a> {
     #[serde(borrow, default)]
     text: Value<'a>,
-}
-
-/// The value of a field of any type, so that a wrong one is told with the field's name.
-#[derive(Default)]
-pub(super) enum Value<'a> {
-    /// The field is not there or `null`.
-    #[default]
-    Missing,
-    Text(Cow<'a, str>),
-    Integer(i64),
-    /// Anything else, in words.
-    Other(&'static str),
-}
-
-impl<'a> Value<'a> {
-    /// The string that it must be.
-    pub(super) fn into_text(self, field: &'static str) -> Result<Cow<'a, str>> {
-        match self {
-            Self::Text(text) => Ok(text),
-            other => Err(other.mistaken(field, "a string")),
-        }
-    }
-
-    /// The error of a field that is not there or holds something else than it `needs`.
-    pub(super) fn mistaken(&self, field: &'static str, needs: &str) -> Error {
-        let error = match self {
-            Self::Missing => Error::invalid("the post lacks a field"),
-            Self::Text(text) => Error::invalid(format!(
-                "the field needs {needs}, not {:?}",
-                shortened(text)
-            )),
-            Self::Integer(value) => Error::invalid(format!("the field needs {needs}, not {value}")),
-            Self::Other(found) => Error::invalid(format!("the field needs {needs}, not {found}")),
-        };
-        error.with("field", field)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-const BEYOND: &str = "a fraction or a number beyond signed 64 bits";
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Value::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(Value::Integer(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(value).map_or(Value::Other(BEYOND), Value::Integer))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Value::Other(BEYOND))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Value::Other("a boolean"))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Missing)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_seq(seq)?;
-        Ok(Value::Other("an array"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_map(map)?;
-        Ok(Value::Other("an object"))
-    }
 }
 
 /// A struct that is written as an object. Derived structs alone also take an array of their fields.
