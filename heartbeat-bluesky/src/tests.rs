@@ -17,10 +17,12 @@ use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use heartbeat_core::{Error, Position, Source, SourceBatch};
+use heartbeat_core::{Position, Source};
 use tokio::io::duplex;
 
-use self::server::{Answer, Double, Step, config, frame, post, posts, send, sleeps, time, wait};
+use self::server::{
+    Answer, Double, Given, Step, config, frame, post, posts, send, sleeps, time, wait,
+};
 use crate::config::BlueskyConfig;
 use crate::dial::{Dial, Pipe};
 use crate::filter::PostFilter;
@@ -50,37 +52,10 @@ fn open(dial: impl Dial + 'static, config: &BlueskyConfig) -> BlueskySource {
     BlueskySource::over(Arc::new(dial), settings, filter)
 }
 
-/// What a source gave.
-#[derive(Debug, Default)]
-struct Given {
-    batches: Vec<SourceBatch>,
-    /// Why it ended, if not in good order.
-    error: Option<Error>,
-}
-
 impl Given {
     /// Everything until it ends.
     async fn from(double: &Double, config: &BlueskyConfig, position: Option<Position>) -> Self {
-        let mut source = open(double.clone(), config);
-        source.resume(position).await.unwrap();
-        let mut given = Self::default();
-        loop {
-            match source.next_batch(1000).await {
-                Ok(Some(batch)) => given.batches.push(batch),
-                Ok(None) => return given,
-                Err(error) => {
-                    given.error = Some(error);
-                    return given;
-                }
-            }
-        }
-    }
-
-    /// The numbers of the posts, by their texts.
-    fn numbers(&self) -> Vec<i64> {
-        let tweets = self.batches.iter().flat_map(|batch| &batch.tweets);
-        let number = |text: &str| text.rsplit(' ').next().unwrap().parse().unwrap();
-        tweets.map(|tweet| number(&tweet.value.content)).collect()
+        Self::of(&mut open(double.clone(), config), position).await
     }
 }
 

@@ -115,6 +115,9 @@ pub(crate) struct Asked<'a> {
 }
 
 const TOKEN: &str = "Check HEARTBEAT_TWITTER_TOKEN or `token_file`: the app's bearer token, as X's developer portal has it.";
+pub(crate) const NO_RULES: &str = "X has no rules for this app, so there is no stream";
+pub(crate) const SET_RULES: &str =
+    "Write them into the config's `[source.rules]`, and let `heartbeat rules set` set them.";
 const ANOTHER: &str = "X has a connection of this app already";
 const ONE: &str = "X allows an app one connection: end the other program that uses it.";
 const SPENT: &str = "X gives no more posts: they are paid for and used up";
@@ -227,12 +230,11 @@ impl Asked<'_> {
             (Cause::Final, 402 | 429) => (SPENT, format!("{MORE} {NO_ACCESS}")),
             (Cause::Final, 403) => (
                 "X does not let this app do that",
-                format!("The app needs a plan with the filtered stream: see X's developer portal. {NO_ACCESS}"),
+                format!(
+                    "The app needs a plan with the filtered stream: see X's developer portal. {NO_ACCESS}"
+                ),
             ),
-            (Cause::Final, 409) => (
-                "X has no rules for this app, so there is no stream",
-                "Write them into the config's `[source.rules]`, and let `heartbeat rules set` set them.".to_owned(),
-            ),
+            (Cause::Final, 409) => (NO_RULES, SET_RULES.to_owned()),
             (Cause::Final, _) => ("X refuses a request", "Its words say why.".to_owned()),
         };
         let mut failure = self.failure(cause, message, hint);

@@ -24,7 +24,9 @@ const WARNINGS: [u64; 3] = [50, 80, 95];
 #[derive(Debug)]
 pub(crate) struct Meter {
     spans: Vec<Span>,
-    file: PathBuf,
+    path: PathBuf,
+    /// What is in it. A span without a limit now is kept: it is still true.
+    file: File,
     /// The posts that may come before the file has to be written again.
     written_ahead: u64,
 }
@@ -63,13 +65,15 @@ impl Meter {
     pub(crate) fn open(budget: &BudgetConfig, now: Timestamp) -> Result<Self> {
         let mut meter = Self {
             spans: Vec::new(),
-            file: budget.file.clone(),
+            path: budget.file.clone(),
+            file: File::default(),
             written_ahead: 0,
         };
         if budget.day.is_none() && budget.month.is_none() {
             return Ok(meter);
         }
-        let file = read(&meter.file)?;
+        meter.file = read(&meter.path)?;
+        let file = meter.file.clone();
         for (name, most, count) in [
             ("day", budget.day, file.day),
             ("month", budget.month, file.month),
@@ -133,28 +137,26 @@ impl Meter {
     }
 
     fn write(&mut self, ahead: u64) -> Result<()> {
-        // What the file has of a span without a limit now is still true.
-        let mut file = read(&self.file)?;
         for span in &self.spans {
             let count = Some(Count {
                 from: span.first,
                 posts: span.spent + ahead,
             });
             match span.name {
-                "day" => file.day = count,
-                _ => file.month = count,
+                "day" => self.file.day = count,
+                _ => self.file.month = count,
             }
         }
         let failed = |error| {
             Error::misconfigured("cannot write down how many posts were paid for")
-                .with("path", self.file.display())
+                .with("path", self.path.display())
                 .caused_by(error)
                 .hint("Name another `file` in the config's `[source.budget]`.")
         };
-        let text = serde_json::to_string(&file).map_err(|error| failed(error.into()))?;
-        let new = self.file.with_extension("new");
+        let text = serde_json::to_string(&self.file).map_err(|error| failed(error.into()))?;
+        let new = self.path.with_extension("new");
         fs::write(&new, text).map_err(failed)?;
-        fs::rename(&new, &self.file).map_err(failed)?;
+        fs::rename(&new, &self.path).map_err(failed)?;
         self.written_ahead = ahead;
         Ok(())
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::config::TwitterConfig;
-use crate::error::Problem;
+use crate::error::{NO_RULES, Problem, SET_RULES};
 use crate::settings::{Settings, token_of_environment};
 
 /// The longest rule that X takes, in characters. Some plans have less.
@@ -43,7 +43,9 @@ impl Rule {
         }
     }
 
-    fn is_same(&self, other: &Self) -> bool {
+    /// Whether it is of the same task and says the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
         self.value == other.value && self.tag == other.tag
     }
 }
@@ -121,6 +123,15 @@ impl RuleAdmin {
     /// [`ErrorKind::Unavailable`](heartbeat_core::ErrorKind::Unavailable) while X is away or asked too often.
     pub async fn list(&self) -> Result<Vec<Rule>> {
         list(&self.client).await
+    }
+
+    /// What has to be done so that X has the config's rules.
+    ///
+    /// # Errors
+    /// As of [`RuleAdmin::list`]; and [`ErrorKind::Misconfigured`](heartbeat_core::ErrorKind::Misconfigured) when X has no rules
+    /// at all: then there is no stream.
+    pub async fn compare(&self, config: &TwitterConfig) -> Result<Change> {
+        compare(&self.client, config).await
     }
 
     /// Asks X what it thinks of rules, without setting them. In the order of the rules.
@@ -216,12 +227,21 @@ impl RuleAdmin {
 }
 
 /// The rules that X has.
-pub(crate) async fn list(client: &Client) -> Result<Vec<Rule>> {
+async fn list(client: &Client) -> Result<Vec<Rule>> {
     let mut answer: Answer = client.rules().await?;
     answer
         .data
         .sort_by(|one, other| (&one.tag, &one.value).cmp(&(&other.tag, &other.value)));
     Ok(answer.data)
+}
+
+/// As [`RuleAdmin::compare`].
+pub(crate) async fn compare(client: &Client, config: &TwitterConfig) -> Result<Change> {
+    let found = list(client).await?;
+    if found.is_empty() {
+        return Err(Error::misconfigured(NO_RULES).hint(SET_RULES));
+    }
+    Ok(Change::between(&found, &config.wanted_rules()))
 }
 
 /// Looks for what X refuses anyhow.

@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::config::TwitterConfig;
 use crate::intake::Intake;
 use crate::meter::Meter;
-use crate::rules::{self, Change, Rule};
+use crate::rules;
 use crate::settings::{Settings, token_of_environment};
 use crate::stream::Reader;
 
@@ -51,8 +51,13 @@ impl TwitterSource {
         config: TwitterConfig,
         parser: PostParser,
     ) -> Result<Self> {
-        match rules::list(&client).await {
-            Ok(found) => compare(&found, &config)?,
+        match rules::compare(&client, &config).await {
+            Ok(change) if !config.rules.is_empty() && !change.is_empty() => warn!(
+                missing = change.add.len(),
+                more = change.remove.len(),
+                "X's rules are not those of the config: `heartbeat rules set` makes them equal."
+            ),
+            Ok(_) => {}
             Err(error) if error.is_retryable() => {
                 warn!(
                     error = error.report(),
@@ -68,25 +73,6 @@ impl TwitterSource {
             inbox: None,
         })
     }
-}
-
-/// Whether X's rules will do.
-fn compare(found: &[Rule], config: &TwitterConfig) -> Result<()> {
-    if found.is_empty() {
-        let error = Error::misconfigured("X has no rules for this app, so there is no stream");
-        return Err(error.hint(
-            "Write them into the config's `[source.rules]`, and let `heartbeat rules set` set them.",
-        ));
-    }
-    let change = Change::between(found, &config.wanted_rules());
-    if !config.rules.is_empty() && !change.is_empty() {
-        warn!(
-            missing = change.add.len(),
-            more = change.remove.len(),
-            "X's rules are not those of the config: `heartbeat rules set` makes them equal."
-        );
-    }
-    Ok(())
 }
 
 #[async_trait]

@@ -10,11 +10,11 @@ mod server;
 use std::ops::Deref;
 
 use heartbeat_bluesky::{BlueskyConfig, BlueskySource};
-use heartbeat_core::{Error, Position, Rejected, Source, SourceBatch};
+use heartbeat_core::Position;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::server::{Answer, Double, Log, config};
+use crate::server::{Answer, Double, Given, Log, config};
 
 /// Hosts on the network, each with its address.
 struct Hosts {
@@ -76,41 +76,10 @@ impl Hosts {
     }
 }
 
-/// What a source gave until it ended.
-#[derive(Debug, Default)]
-struct Given {
-    batches: Vec<SourceBatch>,
-    /// Why it ended, if not in good order.
-    error: Option<Error>,
-}
-
 impl Given {
     async fn by(config: &BlueskyConfig, position: Option<Position>) -> Self {
         let mut source = BlueskySource::open(config).await.unwrap();
-        source.resume(position).await.unwrap();
-        let mut given = Self::default();
-        loop {
-            match source.next_batch(1000).await {
-                Ok(Some(batch)) => given.batches.push(batch),
-                Ok(None) => return given,
-                Err(error) => {
-                    given.error = Some(error);
-                    return given;
-                }
-            }
-        }
-    }
-
-    /// The numbers of the posts, by their texts.
-    fn numbers(&self) -> Vec<i64> {
-        let tweets = self.batches.iter().flat_map(|batch| &batch.tweets);
-        let number = |text: &str| text.rsplit(' ').next().unwrap().parse().unwrap();
-        tweets.map(|tweet| number(&tweet.value.content)).collect()
-    }
-
-    fn rejected(&self) -> Vec<&Rejected> {
-        let batches = self.batches.iter();
-        batches.flat_map(|batch| &batch.rejected).collect()
+        Self::of(&mut source, position).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use heartbeat_bluesky::BlueskyConfig;
+use heartbeat_core::{Error, Position, Rejected, Source, SourceBatch};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -278,4 +279,41 @@ pub(crate) fn config(hosts: &[String]) -> BlueskyConfig {
     let text =
         format!("hosts = {hosts:?}\nuntil = '{end}'\n[words]\nT = ['ukraine']\nA = ['both']");
     toml::from_str(&text).unwrap()
+}
+
+/// What a source gave until it ended.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) batches: Vec<SourceBatch>,
+    /// Why it ended, if not in good order.
+    pub(crate) error: Option<Error>,
+}
+
+impl Given {
+    pub(crate) async fn of(source: &mut dyn Source, position: Option<Position>) -> Self {
+        source.resume(position).await.unwrap();
+        let mut given = Self::default();
+        loop {
+            match source.next_batch(1000).await {
+                Ok(Some(batch)) => given.batches.push(batch),
+                Ok(None) => return given,
+                Err(error) => {
+                    given.error = Some(error);
+                    return given;
+                }
+            }
+        }
+    }
+
+    /// The numbers of the posts, by their texts.
+    pub(crate) fn numbers(&self) -> Vec<i64> {
+        let tweets = self.batches.iter().flat_map(|batch| &batch.tweets);
+        let number = |text: &str| text.rsplit(' ').next().unwrap().parse().unwrap();
+        tweets.map(|tweet| number(&tweet.value.content)).collect()
+    }
+
+    pub(crate) fn rejected(&self) -> Vec<&Rejected> {
+        let batches = self.batches.iter();
+        batches.flat_map(|batch| &batch.rejected).collect()
+    }
 }

@@ -145,10 +145,7 @@ impl AddArgs {
         let mut wanted = admin.list().await?;
         let found = wanted.clone();
         let rule = Rule::new(&self.task, &self.rule);
-        if !found
-            .iter()
-            .any(|it| it.value == rule.value && it.tag == rule.tag)
-        {
+        if !found.iter().any(|it| it.is_same(&rule)) {
             wanted.push(rule);
         }
         let change = Change::between(&found, &wanted);
@@ -247,19 +244,16 @@ fn written(rule: &Rule) -> String {
 
 /// What `heartbeat check` tells of X.
 pub(crate) async fn check(config: &TwitterConfig) -> Result<String> {
-    let found = RuleAdmin::connect(config).await?.list().await?;
-    let change = Change::between(&found, &config.wanted_rules());
-    Ok(match found.len() {
-        0 => {
-            let hint = "`heartbeat rules set` gives it those of the config.";
-            let error = Error::misconfigured("X has no rules for this app, so there is no stream");
-            return Err(error.hint(hint));
-        }
-        rules if change.is_empty() => format!("answers; it has the config's {rules} rules"),
-        rules if config.rules.is_empty() => format!("answers; it has {rules} rules"),
-        rules => format!(
+    let change = RuleAdmin::connect(config).await?.compare(config).await?;
+    let rules = change.kept + change.remove.len();
+    Ok(if change.is_empty() {
+        format!("answers; it has the config's {rules} rules")
+    } else if config.rules.is_empty() {
+        format!("answers; it has {rules} rules")
+    } else {
+        format!(
             "answers; its {rules} rules are not those of the config: `heartbeat rules set` makes them equal"
-        ),
+        )
     })
 }
 
